@@ -1,0 +1,276 @@
+"""The facts that components exchange: frozen, comparable, free of behaviour that could fail.
+
+Units, everywhere: money is an integer of nano-dollars (10⁻⁹ USD, so that an int64 holds nine billion dollars), prices
+are nano-dollars per million tokens, times are Unix seconds, durations are seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+__all__ = [
+    "NANO",
+    "QUOTA",
+    "Attempt",
+    "Balance",
+    "CallRecord",
+    "Candidate",
+    "Channel",
+    "EndReason",
+    "Ended",
+    "Price",
+    "Reserve",
+    "Reserved",
+    "Secret",
+    "Settle",
+    "Settled",
+    "Short",
+    "Token",
+    "TokenDraft",
+    "TokenStatus",
+    "Usage",
+]
+
+NANO = 1_000_000_000
+"""Nano-dollars in a dollar."""
+
+QUOTA = NANO // 500_000
+"""Nano-dollars in one unit of One API's quota, of which 500,000 make a dollar."""
+
+TokenStatus = Literal["enabled", "disabled", "expired", "exhausted"]
+
+EndReason = Literal[
+    "done",  # the upstream finished its answer
+    "client_gone",  # the caller hung up
+    "upstream_cut",  # the upstream ended early, after the first content
+    "upstream_failed",  # no attempt led to an answer
+    "refused",  # the gateway or the upstream refused the request
+    "aborted",  # the host cancelled the call, or a component failed
+]
+
+
+class Secret:
+    """A string that shows itself only when asked: ``reveal()``.
+
+    Its ``repr`` and ``str`` keep the last four characters at most, so a log line or a traceback never holds the value.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret('…{self._value[-4:]}')" if len(self._value) >= 16 else "Secret('…')"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+
+class Token(Struct, frozen=True, kw_only=True):
+    """A client's credential, with what its owner may do. The key itself is never stored, only its SHA-256 ``digest``.
+
+    ``models`` and ``subnets`` are allow-lists (globs; CIDR blocks), empty for "all". ``accounts`` are what a call is
+    charged to, all at once: the token's own cap, then its owner's wallet. ``limited`` says whether any of them can run
+    dry. ``expires_at`` is in Unix seconds, None for never.
+    """
+
+    id: int
+    name: str
+    digest: str
+    prefix: str = ""
+    status: TokenStatus = "enabled"
+    expires_at: float | None = None
+    models: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = ()
+    requests_per_minute: int | None = None
+    accounts: tuple[int, ...] = ()
+    limited: bool = False
+    user_id: int = 0
+    user_name: str = ""
+    user_enabled: bool = True
+    admin: bool = False
+    group: str = "default"
+
+
+class TokenDraft(Struct, frozen=True, kw_only=True):
+    """A token to be made. ``quota`` is its cap in nano-dollars, None for none but the wallet of its owner ``user``."""
+
+    name: str
+    digest: str
+    prefix: str = ""
+    quota: int | None = None
+    expires_at: float | None = None
+    models: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = ()
+    requests_per_minute: int | None = None
+    user: str = "root"
+
+
+class Channel(Struct, frozen=True, kw_only=True):
+    """An upstream account: a provider, one or more keys, and the models it serves.
+
+    ``models`` are exact names or globs, ``model_map`` turns what callers name into what the upstream names (its keys
+    are served too). A higher ``priority`` is tried first; ``weight`` is the share within one priority. ``base_url``
+    None takes the provider's own.
+    """
+
+    id: int
+    name: str
+    provider: str = "openai"
+    base_url: str | None = None
+    api_keys: tuple[Secret, ...] = ()
+    models: tuple[str, ...] = ("*",)
+    model_map: dict[str, str] = {}
+    groups: tuple[str, ...] = ("default",)
+    priority: int = 0
+    weight: int = 1
+    enabled: bool = True
+
+
+class Candidate(Struct, frozen=True):
+    """One step of a plan: this channel, with this key of it, under this upstream model."""
+
+    channel: Channel
+    key: int
+    upstream_model: str
+
+
+class Price(Struct, frozen=True, kw_only=True):
+    """What a model costs, in nano-dollars per million tokens, per call, and per minute of audio.
+
+    None means "as plain input" (or output) for the parts that providers price apart. ``max_output`` is the model's own
+    limit of output tokens, used to guess the cost of a call that names none.
+    """
+
+    input: int = 0
+    output: int = 0
+    cache_read: int | None = None
+    cache_write: int | None = None
+    cache_write_1h: int | None = None
+    reasoning: int | None = None
+    input_audio: int | None = None
+    output_audio: int | None = None
+    input_image: int | None = None
+    output_image: int | None = None
+    audio_minute: int = 0
+    per_call: int = 0
+    max_output: int | None = None
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """Counts of one call. ``input`` includes the cached, audio and image parts, ``output`` the reasoning, audio and
+    image parts, as OpenAI counts. ``estimated`` says that the upstream never told."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    reasoning: int = 0
+    input_audio: int = 0
+    output_audio: int = 0
+    input_image: int = 0
+    output_image: int = 0
+    audio_seconds: int = 0
+    calls: int = 1
+    estimated: bool = False
+
+
+class Reserve(Struct, frozen=True):
+    """Hold ``amount`` on every one of ``accounts``, or nothing at all. Where the amount is a guess, any sum down to
+    ``at_least`` is welcome: the ledger holds what the balances afford. ``lease`` seconds later an unsettled reservation
+    may expire. ``id`` is the caller's, unique for ever."""
+
+    id: str
+    accounts: tuple[int, ...]
+    amount: int
+    at_least: int
+    lease: float
+
+
+class Settle(Struct, frozen=True):
+    """End the reservation ``id`` at ``cost``, 0 to release it. What was held and not spent returns; what was spent
+    beyond the hold is taken from the balances, and booked as overdraft where they do not cover it."""
+
+    id: str
+    cost: int
+
+
+class Reserved(Struct, frozen=True):
+    """The reservation stands, with ``amount`` held on every account."""
+
+    amount: int
+
+
+class Short(Struct, frozen=True):
+    """Nothing was held: ``account`` does not cover ``at_least``, its ``balance`` is all there is, less than 0 when an
+    overdraft has to be covered first."""
+
+    account: int
+    balance: int
+
+
+class Settled(Struct, frozen=True):
+    """The reservation ended now. ``overdraft`` is what no balance covered."""
+
+    overdraft: int = 0
+
+
+class Ended(Struct, frozen=True):
+    """The reservation had ended before, or never was: nothing was changed."""
+
+
+class Balance(Struct, frozen=True):
+    """One account: what may still be spent, what was spent so far, what is owed. ``unlimited`` accounts only count."""
+
+    account: int
+    available: int
+    used: int
+    overdraft: int = 0
+    unlimited: bool = False
+
+
+class Attempt(Struct, frozen=True):
+    """One try of one candidate. ``status`` is the upstream's, None without an answer; ``failure`` is empty if it served."""
+
+    channel_id: int
+    channel: str
+    key: int
+    upstream_model: str
+    status: int | None
+    failure: str
+    duration: float
+
+
+class CallRecord(Struct, frozen=True, kw_only=True):
+    """What happened to one call, for bills and statistics. Holds no text of prompts or answers."""
+
+    id: str
+    at: float
+    operation: str
+    token_id: int | None = None
+    token_name: str = ""
+    user_id: int | None = None
+    model: str = ""
+    upstream_model: str = ""
+    channel_id: int | None = None
+    attempts: tuple[Attempt, ...] = ()
+    usage: Usage | None = None
+    price: Price | None = None
+    cost: int = 0
+    status: int = 0
+    reason: EndReason = "done"
+    stream: bool = False
+    first_content: float | None = None
+    duration: float = 0.0
+    client: str = ""
+    upstream_request_id: str = ""
