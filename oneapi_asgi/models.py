@@ -240,7 +240,7 @@ class Balance(Struct, frozen=True):
 
 
 class Attempt(Struct, frozen=True):
-    """One try of one candidate. ``status`` is the upstream's, None without an answer; ``failure`` is empty if it served."""
+    """One try of one candidate: the upstream's status (None without an answer), and why it failed, empty if it served."""
 
     channel_id: int
     channel: str
