@@ -19,7 +19,7 @@
 
 Each carries what every client dialect needs to draw its own envelope: the status, a machine-readable ``code``,
 OpenAI's ``type``, the parameter at fault, and when to come back. ``should_retry`` becomes ``x-should-retry``, which the
-OpenAI and Anthropic SDKs obey. Messages are written for the caller; they never carry a secret or an upstream's own prose.
+OpenAI and Anthropic SDKs obey. Messages are written for the caller; they never carry a secret or an upstream's prose.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ __all__ = [
     "Settle",
     "Settled",
     "Short",
+    "Tier",
     "Token",
     "TokenDraft",
     "TokenStatus",
@@ -148,7 +149,8 @@ class Price(Struct, frozen=True, kw_only=True):
     """What a model costs, in nano-dollars per million tokens, per call, and per minute of audio.
 
     None means "as plain input" (or output) for the parts that providers price apart. ``max_output`` is the model's own
-    limit of output tokens, used to guess the cost of a call that names none.
+    limit of output tokens, used to guess the cost of a call that names none. ``tiers`` replace all of it for calls with
+    more input tokens than the tier names.
     """
 
     input: int = 0
@@ -164,6 +166,14 @@ class Price(Struct, frozen=True, kw_only=True):
     audio_minute: int = 0
     per_call: int = 0
     max_output: int | None = None
+    tiers: tuple[Tier, ...] = ()
+
+
+class Tier(Struct, frozen=True):
+    """The price of calls with more than ``above`` input tokens, for every token of the call."""
+
+    above: int
+    price: Price
 
 
 class Usage(Struct, frozen=True, kw_only=True):
@@ -240,7 +250,7 @@ class Balance(Struct, frozen=True):
 
 
 class Attempt(Struct, frozen=True):
-    """One try of one candidate: the upstream's status (None without an answer), and why it failed, empty if it served."""
+    """One try of one candidate: the status of the answer (None without one), and why it failed, if it did."""
 
     channel_id: int
     channel: str

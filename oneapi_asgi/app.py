@@ -1,0 +1,88 @@
+"""The standalone app, made from settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from .gateway import Gateway
+from .genai import GenaiPrices
+from .health import CoolDown, Unjudged
+from .models import Price
+from .ports import Storage
+from .settings import PricingSettings, Settings, load_settings
+from .storage.memory import MemoryStorage
+from .upstream import AddressGuard, Timeouts, Upstream
+
+__all__ = ["app_from_environ", "create_app", "create_gateway", "open_storage", "open_upstream"]
+
+
+def open_storage(settings: Settings) -> Storage:
+    """The storage that the settings name, not opened yet: ``async with`` opens it."""
+    if settings.storage.url == "memory:":
+        return MemoryStorage()
+    from .storage.sql import SQLStorage  # an extra
+
+    return SQLStorage(settings.storage.url)
+
+
+def open_upstream(settings: Settings) -> Upstream:
+    """The way out, not opened yet."""
+    from .upstream.aiohttp import AiohttpUpstream  # an extra
+
+    return AiohttpUpstream(guard=AddressGuard(settings.outbound.allow))
+
+
+def create_gateway(settings: Settings) -> Gateway:
+    """The gateway that the settings describe, with the channels and tokens that they declare."""
+    timeouts, pricing = settings.timeouts, settings.pricing
+    return Gateway(
+        open_storage(settings),
+        upstream=open_upstream(settings),
+        channels=[row.channel() for row in settings.channels],
+        tokens=[row.draft() for row in settings.tokens],
+        prices={row.model: row.price() for row in settings.prices},
+        max_attempts=settings.routing.max_attempts,
+        health=CoolDown() if settings.routing.cool_down else Unjudged(),
+        timeouts=Timeouts(
+            connect=timeouts.connect, first_byte=timeouts.first_byte, idle=timeouts.idle, total=timeouts.total
+        ),
+        max_body=settings.limits.body_bytes,
+        requests_per_minute=settings.limits.requests_per_minute,
+        trusted_proxies=settings.server.trusted_proxies,
+        price_catalog=GenaiPrices(),
+        unknown_model=pricing.unknown_model,
+        default_price=_default_price(pricing),
+        default_max_output=pricing.default_max_output,
+        token_ttl=settings.cache.token_ttl,
+        poll_interval=settings.cache.poll_interval,
+    )
+
+
+def _default_price(pricing: PricingSettings) -> Price | None:
+    if pricing.default_input is None or pricing.default_output is None:
+        return None
+    return Price(input=pricing.default_input, output=pricing.default_output)
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """The gateway as an app of its own. Browsers may call it from any page: its keys travel in headers, not cookies."""
+    return CORSMiddleware(
+        create_gateway(settings),
+        allow_origins=["*"],
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=["x-request-id", "retry-after"],
+    )
+
+
+def app_from_environ() -> ASGIApp:
+    """What each worker process of a server runs: the settings of ``ONEAPI_CONFIG`` and the other variables.
+
+    :raises SettingsError: they are mistaken
+    """
+    path = os.environ.get("ONEAPI_CONFIG")
+    return create_app(load_settings(Path(path) if path else None, os.environ))

@@ -1,0 +1,316 @@
+"""Whose key is this: ``TokenAuth`` around any ASGI app, ``KeyAuthenticator`` behind it or as a FastAPI dependency.
+
+A key is taken from ``Authorization: Bearer``, ``x-api-key``, ``api-key``, ``x-goog-api-key`` or ``?key=``; several that
+disagree are refused, since another component might believe another one. Keys are looked up by their SHA-256 digest.
+An administrator may append ``-CHANNEL`` to a key to pin the call to the channel of that id.
+
+    app = TokenAuth(app, KeyAuthenticator(store))
+
+*Reads* nothing. *Writes* ``call.token``, ``call.client``, ``call.pinned_channel``. Options: ``trusted_proxies``, the
+CIDR blocks of proxies whose ``X-Forwarded-For`` is believed; ``on_error``.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import parse_qs
+
+import anyio
+from cachetools import TTLCache
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .call import Call
+from .errors import BadRequest, Forbidden, GatewayError, Unauthenticated, Unavailable
+from .http import MAX_BODY, ClientGoneError, OnError, Refusal, api_path, parsed
+from .keys import key_digest
+from .models import Token
+from .ports import TokenStore
+from .revision import Revision
+from .wire.operations import operation_at
+
+__all__ = ["KeyAuthenticator", "TokenAuth", "check_token", "client_address", "credential", "model_allowed"]
+
+Network = IPv4Network | IPv6Network
+
+_log = logging.getLogger(__name__)
+
+_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
+_CHANNEL_SUFFIX = re.compile(r"(.+)-([^-]+)")
+_MAX_KEY = 512
+
+
+# --- decisions --------------------------------------------------------------------------------------------------------
+
+
+def credential(scope: Scope) -> str:
+    """The one key that a request carries.
+
+    :raises Unauthenticated: it carries none, or several different ones
+    """
+    keys = set(_carried(scope))
+    if not keys:
+        raise Unauthenticated(
+            "No API key was given. Send it as 'Authorization: Bearer sk-…'.",
+            code="missing_api_key",
+            headers=(("www-authenticate", "Bearer"),),
+        )
+    if len(keys) > 1:
+        raise Unauthenticated(
+            "The request carries several API keys that differ. Send one of them.", code="conflicting_api_keys"
+        )
+    return keys.pop()
+
+
+def _carried(scope: Scope) -> Iterable[str]:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, rest = value.decode("latin-1").strip().partition(" ")
+            if scheme.lower() == "bearer" or not rest:
+                yield (rest or scheme).strip()
+        elif name in _HEADERS:
+            yield value.decode("latin-1").strip()
+    query: bytes = scope.get("query_string", b"")
+    if b"key=" in query:
+        yield from parse_qs(query.decode("latin-1")).get("key", ())
+
+
+def client_address(scope: Scope, trusted: Iterable[Network] = ()) -> str:
+    """The address of the caller: the peer, or behind trusted proxies the last hop that none of them vouches for.
+
+    Proxies append to ``X-Forwarded-For``, so what stands left of the first untrusted hop is the caller's own invention.
+    """
+    peer: str = (scope.get("client") or ("", 0))[0]
+    trusted = tuple(trusted)
+    if not trusted or not _within(peer, trusted):
+        return peer
+    hops = [hop.strip() for name, value in scope["headers"] if name == b"x-forwarded-for" for hop in _hops(value)]
+    while hops:
+        peer = hops.pop()
+        if not _within(peer, trusted):
+            break
+    return peer
+
+
+def _hops(value: bytes) -> list[str]:
+    return value.decode("latin-1").split(",")
+
+
+def _within(address: str, networks: Iterable[Network]) -> bool:
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return any(ip in network for network in networks)
+
+
+@lru_cache(maxsize=1024)
+def _networks(subnets: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ip_network(subnet, strict=False) for subnet in subnets)
+
+
+_STATUS_MESSAGES = {
+    "disabled": ("This API key was disabled.", "api_key_disabled"),
+    "expired": ("This API key has expired.", "api_key_expired"),
+    "exhausted": ("The quota of this API key is used up.", "api_key_exhausted"),
+}
+
+
+def check_token(token: Token, *, now: float, client: str) -> None:
+    """
+    :raises Unauthenticated: the token is not, or no longer, valid
+    :raises Forbidden: its owner is disabled, or it may not be used from this address
+    """
+    if token.status != "enabled":
+        message, code = _STATUS_MESSAGES[token.status]
+        raise Unauthenticated(message, code=code)
+    if token.expires_at is not None and token.expires_at <= now:
+        message, code = _STATUS_MESSAGES["expired"]
+        raise Unauthenticated(message, code=code)
+    if not token.user_enabled:
+        raise Forbidden("The owner of this API key was disabled.", code="user_disabled")
+    if token.subnets and not _within(client, _networks(token.subnets)):
+        raise Forbidden(
+            f"This API key may only be used from {', '.join(token.subnets)}; this request comes from {client[:45]!r}.",
+            code="address_not_allowed",
+        )
+
+
+def model_allowed(token: Token, model: str) -> bool:
+    """Whether the token's list of models, if it has one, names this model or matches it."""
+    return not token.models or any(fnmatchcase(model, pattern) for pattern in token.models)
+
+
+# --- who it is --------------------------------------------------------------------------------------------------------
+
+
+class KeyAuthenticator:
+    """Finds the token of a key in a store, through a cache.
+
+    Found tokens are kept for ``ttl`` seconds, keys that are not there for ``negative_ttl``, and both are forgotten as
+    soon as the store's revision moves, so a revoked token stops within the revision's interval in every process.
+    Requests that ask for the same uncached key at once cost one query.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        *,
+        revision: Revision | None = None,
+        ttl: float = 30.0,
+        negative_ttl: float = 3.0,
+        size: int = 50_000,
+        clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._revision = revision or Revision(store)
+        self._found: TTLCache[str, Token] = TTLCache(size, ttl, timer)
+        self._missing: TTLCache[str, bool] = TTLCache(size, negative_ttl, timer)
+        self._asking: dict[str, anyio.Lock] = {}
+        self._seen = -1
+        self._clock = clock
+
+    async def authenticate(self, key: str, *, client: str = "") -> tuple[Token, str | None]:
+        """The valid token of a key, and the channel suffix of a key that has one.
+
+        :raises Unauthenticated: there is no such token, or it is not valid
+        :raises Forbidden: it may not be used by its owner, or from this address, or with a suffix
+        :raises Unavailable: the store does not answer
+        """
+        token, suffix = await self._lookup(key)
+        if token is None:
+            raise Unauthenticated("This API key is not valid.")
+        check_token(token, now=self._clock(), client=client)
+        if suffix is not None and not token.admin:
+            raise Forbidden("Only administrators may pin a channel.", code="channel_not_allowed")
+        return token, suffix
+
+    async def dependency(self, request: HTTPConnection) -> Token:
+        """For ``Depends``: the caller's token, or an ``HTTPException``. Addresses are the server's own."""
+        try:
+            token, _ = await self.authenticate(credential(request.scope), client=client_address(request.scope))
+        except GatewayError as error:
+            raise HTTPException(error.status, error.message, headers=dict(error.headers) or None) from None
+        return token
+
+    async def _lookup(self, key: str) -> tuple[Token | None, str | None]:
+        if len(key) > _MAX_KEY or not key.isascii():
+            return None, None
+        token = await self.find(key)
+        if token is None and (match := _CHANNEL_SUFFIX.fullmatch(key)):
+            return await self.find(match[1]), match[2]
+        return token, None
+
+    async def find(self, key: str) -> Token | None:
+        """The token of a key in whatever state, None when there is none."""
+        try:
+            await self._follow()
+            digest = key_digest(key)
+            if (token := self._found.get(digest)) is not None:
+                return token
+            return None if digest in self._missing else await self._ask(digest)
+        except GatewayError:
+            raise
+        except Exception as error:
+            _log.error("the token store failed: %s", type(error).__name__)
+            raise Unavailable("API keys cannot be checked at the moment.", retry_after=1) from error
+
+    async def _follow(self) -> None:
+        if self._revision.fresh and self._seen >= 0:
+            return
+        revision = await self._revision.current()
+        if revision != self._seen:
+            self._found.clear()
+            self._missing.clear()
+            self._seen = revision
+
+    async def _ask(self, digest: str) -> Token | None:
+        lock = self._asking.setdefault(digest, anyio.Lock())
+        try:
+            async with lock:
+                if (known := self._found.get(digest)) is not None or digest in self._missing:
+                    return known
+                seen = self._seen
+                token = await self._store.find_token(digest)
+                if seen == self._seen:  # what was read before a change must not outlive it
+                    self._remember(digest, token)
+                return token
+        finally:
+            if not lock.statistics().tasks_waiting:
+                self._asking.pop(digest, None)
+
+    def _remember(self, digest: str, token: Token | None) -> None:
+        if token is None:
+            self._missing[digest] = True
+        else:
+            self._found[digest] = token
+
+
+# --- the component ----------------------------------------------------------------------------------------------------
+
+
+class TokenAuth:
+    """Lets only calls with a valid token through."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticator: KeyAuthenticator,
+        *,
+        trusted_proxies: Iterable[str] = (),
+        max_body: int = MAX_BODY,
+        on_error: OnError = Refusal,
+    ) -> None:
+        self.app = app
+        self._authenticator = authenticator
+        self._trusted = _networks(tuple(trusted_proxies))
+        self._max_body = max_body
+        self._on_error = on_error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        call = Call.of(scope)
+        try:
+            await self._identify(scope, call)
+            receive = await self._check_model(scope, receive, call)
+        except ClientGoneError:
+            return None
+        except GatewayError as error:
+            return await self._on_error(error, call)(scope, receive, send)
+        return await self.app(scope, receive, send)
+
+    async def _identify(self, scope: Scope, call: Call) -> None:
+        call.client = client_address(scope, self._trusted)
+        token, suffix = await self._authenticator.authenticate(credential(scope), client=call.client)
+        if suffix is not None:
+            call.pinned_channel = _channel_id(suffix)
+        call.token = token
+
+    async def _check_model(self, scope: Scope, receive: Receive, call: Call) -> Receive:
+        """A token with a list of models is held to it here, so that it also holds around an app without a router."""
+        token = call.token
+        if token is None or not token.models or not (call.operation or operation_at(api_path(scope))):
+            return receive
+        request, receive = await parsed(scope, receive, max_body=self._max_body)
+        if not model_allowed(token, request.head.model):
+            raise Forbidden(
+                f"This API key may not use the model {request.head.model!r}.", code="model_not_allowed", param="model"
+            )
+        return receive
+
+
+def _channel_id(suffix: str) -> int:
+    if not suffix.isdigit() or len(suffix) > 18:
+        raise BadRequest("The channel pinned in the API key is not a number.", code="invalid_channel")
+    return int(suffix)

@@ -1,0 +1,28 @@
+"""The commands, together."""
+
+from __future__ import annotations
+
+import click
+
+from .. import __version__
+from .channel import channel
+from .price import price
+from .providers import providers
+from .serve import serve
+from .token import token
+
+__all__ = ["root"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="oneapi-asgi %(version)s")
+def root() -> None:
+    """One gateway key in front of every LLM provider.
+
+    Settings come from a TOML file (--config, ONEAPI_CONFIG or ./oneapi.toml) and ONEAPI_SECTION__KEY variables; every
+    command also works without any.
+    """
+
+
+for command in (serve, channel, token, price, providers):
+    root.add_command(command)

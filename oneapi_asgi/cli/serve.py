@@ -1,0 +1,94 @@
+"""``oneapi-asgi serve``: the gateway, on uvicorn."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..ports import Storage
+from ..settings import Settings, find_config
+from .session import config_option, operate, settings_of
+
+__all__ = ["serve", "uvicorn_options"]
+
+_FIRST_STEPS = """\
+There is neither a channel nor a token yet. Add one of each:
+  oneapi-asgi channel add NAME --provider openai --key-env OPENAI_API_KEY{config}
+  oneapi-asgi token add NAME{config}"""
+_FIRST_STEPS_IN_MEMORY = """\
+There is neither a channel nor a token, and storage.url = "memory:" keeps none: declare [[channels]] and [[tokens]]."""
+
+
+@click.command()
+@config_option
+@click.option("--host", help="Address to listen on [default: 127.0.0.1].")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on [default: 3000].")
+@click.option("--workers", type=click.IntRange(1, 256), metavar="N", help="Processes [default: 1].")
+def serve(config: Path | None, host: str | None, port: int | None, workers: int | None) -> None:
+    """Run the gateway."""
+    overrides = _overrides(config, host=host, port=port, workers=workers)
+    settings = settings_of(None, {**os.environ, **overrides})
+    idle = _is_empty(settings)
+    click.echo(f"oneapi-asgi listens on {_address(settings)}", err=True)
+    if idle:
+        steps = _FIRST_STEPS_IN_MEMORY if settings.storage.url == "memory:" else _FIRST_STEPS
+        click.echo(steps.format(config=f" --config {config}" if config else ""), err=True)
+    os.environ.update(overrides)  # worker processes read the settings themselves
+    _run(settings)
+
+
+def _overrides(config: Path | None, **flags: object) -> dict[str, str]:
+    """The options, as the variables that they stand for."""
+    found = config or find_config(os.environ)
+    overrides = {f"ONEAPI_SERVER__{key.upper()}": str(value) for key, value in flags.items() if value is not None}
+    return overrides | ({"ONEAPI_CONFIG": str(found)} if found else {})
+
+
+def _is_empty(settings: Settings) -> bool:
+    """Whether there is nobody to call and nothing to be called. Also opens the storage once before any worker does."""
+    declared = bool(settings.channels or settings.tokens)
+    if settings.storage.url == "memory:":
+        return not declared
+
+    async def look(storage: Storage) -> bool:
+        return not (declared or await storage.list_channels() or await storage.list_tokens())
+
+    return operate(settings, look)
+
+
+def _address(settings: Settings) -> str:
+    host = settings.server.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
+
+
+def _run(settings: Settings) -> None:
+    # Imported late: only this command needs the server, and the whole gateway.
+    import uvicorn
+
+    from ..app import create_app
+
+    several = settings.server.workers > 1
+    app = "oneapi_asgi.app:app_from_environ" if several else create_app(settings)
+    uvicorn.run(app, factory=several, **uvicorn_options(settings))
+
+
+def uvicorn_options(settings: Settings) -> dict[str, Any]:
+    """How uvicorn has to run the gateway: it does its own logging, and judges proxy headers itself."""
+    server = settings.server
+    return {
+        "host": server.host,
+        "port": server.port,
+        "workers": server.workers,
+        "http": "httptools",
+        "ws": "none",
+        "lifespan": "on",
+        "access_log": False,
+        "log_level": "warning",
+        "proxy_headers": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": math.ceil(server.graceful_timeout),
+    }

@@ -1,0 +1,104 @@
+"""What the commands share: the settings, the storage, the options that read alike."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+
+from ..ports import Storage
+from ..settings import (
+    ChannelSettings,
+    PriceSettings,
+    Settings,
+    SettingsError,
+    TokenSettings,
+    find_config,
+    load_settings,
+    read_section,
+)
+from ..storage import StorageError
+
+__all__ = ["WrongSettings", "config_option", "names", "operate", "pairs", "read_options", "settings_of"]
+
+T = TypeVar("T")
+S = TypeVar("S", ChannelSettings, TokenSettings, PriceSettings)
+
+config_option = click.option(
+    "--config",
+    "config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Settings to read [default: $ONEAPI_CONFIG, else ./oneapi.toml if there is one].",
+)
+
+
+class WrongSettings(click.ClickException):
+    """One line per mistake, and the exit code of a mistaken command."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        for line in self.message.splitlines():
+            click.echo(f"Error: {line}", file=file, err=True)
+
+
+def names(value: str) -> tuple[str, ...]:
+    """``a,b``"""
+    found = tuple(part for part in map(str.strip, value.split(",")) if part)
+    if not found:  # not "all of them": that would be an unset variable's way to everything
+        raise click.BadParameter("names nothing; leave it out to name all")
+    return found
+
+
+def pairs(value: str) -> dict[str, str]:
+    """``x=y,z=w``"""
+    found = {name.strip(): target.strip() for name, _, target in (part.partition("=") for part in value.split(","))}
+    if not all((*found, *found.values())):
+        raise click.BadParameter(f'"{value}" is not of the form NAME=UPSTREAM_NAME,…')
+    return found
+
+
+def settings_of(config: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
+    try:
+        return load_settings(config or find_config(environ), environ)
+    except SettingsError as error:
+        raise WrongSettings(str(error)) from None
+
+
+def read_options(kind: type[S], options: Mapping[str, object], flags: Mapping[str, str] = {}) -> S:
+    """One channel, token or price from the options that were given, by the rules of a configuration file.
+
+    ``flags`` has the options that are not called like the key that they set.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+    names = {key: "--" + key.replace("_", "-") for key in given} | dict(flags)
+    try:
+        return read_section(kind, given, os.environ, names)
+    except SettingsError as error:
+        raise WrongSettings(str(error)) from None
+
+
+def operate(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:
+    """Do something with the storage. What it refuses is told without a traceback."""
+    if settings.storage.url == "memory:":
+        raise WrongSettings(
+            'storage.url = "memory:": nothing would be kept; declare channels and tokens in the settings, or set '
+            'storage.url to "sqlite:///PATH"'
+        )
+
+    # Imported late: it brings the whole gateway, and --help need not wait for that.
+    from ..app import open_storage
+
+    async def run() -> T:
+        async with open_storage(settings) as storage:
+            return await work(storage)
+
+    try:
+        return asyncio.run(run())
+    except (StorageError, ValueError) as error:
+        raise click.ClickException(str(error)) from None

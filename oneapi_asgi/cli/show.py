@@ -1,0 +1,80 @@
+"""Rows, as a table for people or as JSON for scripts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import click
+import msgspec
+
+from ..models import Secret
+
+__all__ = ["dollars", "json_option", "masked", "show", "when"]
+
+_NOTHING = "–"
+_SHORT = 20  # cells that keep their line on a narrow terminal
+_WIDE = 200  # of a pipe
+Row = Mapping[str, object]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def show(rows: Sequence[Row], *, as_json: bool, empty: str) -> None:
+    """``empty`` is said instead of a table without rows; columns without any value are left out of a table."""
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(rows)))
+    elif not rows:
+        click.echo(empty, err=True)
+    else:
+        _print_table(rows)
+
+
+def _print_table(rows: Sequence[Row]) -> None:
+    # Imported late: nine of ten commands print no table, and it takes longer than they do.
+    from rich.console import Console
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
+    columns = {name: [_cell(row[name]) for row in rows] for name in rows[0]}
+    columns = {name: cells for name, cells in columns.items() if set(cells) != {_NOTHING}}
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name, cells in columns.items():
+        title = name.replace("_", " ")
+        longest = max(map(len, (title, *cells)))
+        table.add_column(title, overflow="fold", min_width=min(longest, _SHORT), no_wrap=longest <= _SHORT)
+    for line in zip(*columns.values(), strict=True):
+        # Text: in a plain string rich would take [brackets] for markup.
+        table.add_row(*map(Text, line))
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    # A terminal that is too narrow for all columns breaks lines; rich would leave columns out.
+    console.width = max(console.width, Measurement.get(console, console.options.update(width=_WIDE), table).minimum)
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        value = [f"{key}={item}" for key, item in value.items()]
+    if isinstance(value, list | tuple):
+        value = ", ".join(map(str, value))
+    return _NOTHING if value in (None, "") else str(value)
+
+
+def dollars(nano: int | None) -> str | None:
+    """Nano-dollars as plain decimal dollars, exactly."""
+    return None if nano is None else f"{Decimal(nano).scaleb(-9).normalize():f}"
+
+
+def when(moment: float | None) -> str | None:
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def masked(secret: Secret) -> str:
+    """The last four characters, to tell keys apart; fewer would be left of a short key than to guess."""
+    key = secret.reveal()
+    return f"…{key[-4:]}" if len(key) >= 16 else "…"

@@ -1,0 +1,223 @@
+"""The components in order, as one app that mounts anywhere.
+
+    gateway = Gateway(SQLStorage("sqlite:///oneapi.db"))
+    host = FastAPI(lifespan=gateway.lifespan)
+    host.mount("/llm", gateway)
+
+A host with a lifespan of its own writes ``async with gateway:`` there. Hosts do not run the lifespan of what they
+mount, so without either the gateway refuses every call with 503. Run as the outermost app it answers the server's
+lifespan itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .auth import KeyAuthenticator, TokenAuth
+from .call import Call
+from .endpoints import Endpoints
+from .errors import NotStarted
+from .health import CoolDown, Health
+from .http import MAX_BODY, OnError, Refusal
+from .listing import Billing, ModelList
+from .models import Channel, Price, TokenDraft
+from .ports import Ledger, Storage
+from .pricebook import PriceBook, PriceCatalog, UnknownModel
+from .quota import Quota, QuotaGuard
+from .ratelimit import RateLimit, RateLimiter
+from .record import CallRecorder, RecordWriter
+from .relay import Relay
+from .revision import Revision
+from .routing import ChannelPool, ModelRouter
+from .upstream import HttpxUpstream, Timeouts, Upstream
+
+__all__ = ["Gateway"]
+
+_log = logging.getLogger(__name__)
+
+_REAP_SECONDS = 30.0
+_DRAIN_SECONDS = 5.0
+
+
+class Gateway:
+    """Endpoints → TokenAuth → CallRecorder → RateLimit → ModelRouter → QuotaGuard → Relay.
+
+    ``storage`` and ``upstream`` are opened and closed with the gateway if they are async context managers;
+    ``upstream`` is an ``HttpxUpstream`` of its own if none is given. ``channels`` and ``tokens`` are declared in the
+    storage at the start, so that those which were declared before and are missing now go; ``prices`` win over those in
+    the storage, ``price_catalog`` comes after them. ``health`` None cools failed channels down. ``poll_interval`` is
+    how many seconds a change in the storage may take to be seen. The other options are those of the components.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        upstream: Upstream | None = None,
+        channels: Sequence[Channel] | None = None,
+        tokens: Sequence[TokenDraft] | None = None,
+        prices: Mapping[str, Price] | None = None,
+        max_attempts: int = 3,
+        timeouts: Timeouts | None = None,
+        health: Health | None = None,
+        max_body: int = MAX_BODY,
+        requests_per_minute: int | None = None,
+        trusted_proxies: Iterable[str] = (),
+        price_catalog: PriceCatalog | None = None,
+        unknown_model: UnknownModel = "refuse",
+        default_price: Price | None = None,
+        default_max_output: int = 4096,
+        token_ttl: float = 30.0,
+        poll_interval: float = 0.5,
+        on_error: OnError = Refusal,
+    ) -> None:
+        timeouts = timeouts or Timeouts()
+        revision = Revision(storage, interval=poll_interval)
+        book = PriceBook(
+            storage,
+            revision=revision,
+            declared=prices,
+            catalog=price_catalog,
+            unknown=unknown_model,
+            default=default_price,
+        )
+        self.storage = storage
+        self._declared = None if channels is None and tokens is None else (channels or (), tokens or ())
+        self.upstream = upstream or HttpxUpstream()
+        self.quota = Quota(storage, book, default_max_output=default_max_output, longest_call=timeouts.total)
+        self.records = RecordWriter(storage)
+        self.pool = ChannelPool(storage, revision=revision, health=health or CoolDown())
+        self._authenticator = KeyAuthenticator(storage, revision=revision, ttl=token_ttl)
+        self._trusted = tuple(trusted_proxies)
+        self._on_error = on_error
+        self._max_body = max_body
+        relay = Relay(
+            self.upstream, max_attempts=max_attempts, timeouts=timeouts, health=self.pool.health, on_error=on_error
+        )
+        calls: ASGIApp = QuotaGuard(relay, self.quota, on_error=on_error)
+        calls = ModelRouter(calls, self.pool, max_attempts=max_attempts, max_body=max_body, on_error=on_error)
+        calls = RateLimit(calls, limiter=RateLimiter(requests_per_minute=requests_per_minute), on_error=on_error)
+        calls = CallRecorder(calls, self.records, on_error=on_error)
+        self._app = Endpoints(
+            self._authenticated(calls),
+            models=self._authenticated(ModelList(self.pool, on_error=on_error)),
+            billing=self._authenticated(Billing(storage, on_error=on_error)),
+            on_error=on_error,
+        )
+        self._running: AsyncExitStack | None = None
+        self._calls: set[asyncio.Task[object]] = set()
+
+    def _authenticated(self, app: ASGIApp) -> TokenAuth:
+        return TokenAuth(
+            app,
+            self._authenticator,
+            trusted_proxies=self._trusted,
+            max_body=self._max_body,
+            on_error=self._on_error,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await _lifespan(self, receive, send)
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        if self._running is None:
+            call = Call.of(scope)
+            return await self._on_error(_not_started(), call)(scope, receive, send)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        self._calls.add(task)
+        try:
+            return await self._app(scope, receive, send)
+        finally:
+            self._calls.discard(task)
+
+    @asynccontextmanager
+    async def lifespan(self, app: object) -> AsyncIterator[None]:  # noqa: ARG002  # hosts pass themselves
+        """For a host's ``lifespan=``."""
+        async with self:
+            yield
+
+    async def __aenter__(self) -> Self:
+        if self._running is not None:
+            raise RuntimeError("This gateway is running already: enter it once, in one lifespan")
+        async with AsyncExitStack() as stack:
+            for part in (self.storage, self.upstream, self.quota, self.records, _Reaper(self.storage)):
+                if isinstance(part, AbstractAsyncContextManager):
+                    await stack.enter_async_context(part)
+            if self._declared is not None:
+                await self.storage.declare(*self._declared)
+            self._running = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        running, self._running = self._running, None
+        await self._end_calls()
+        if running is not None:
+            await running.__aexit__(exc_type, exc, traceback)
+
+    async def _end_calls(self) -> None:
+        """Servers shut the lifespan down before they cancel what is still open; the ledger has to outlive it."""
+        calls = self._calls - {asyncio.current_task()}
+        for call in calls:
+            call.cancel()
+        if calls:
+            await asyncio.wait(calls, timeout=_DRAIN_SECONDS)
+
+
+def _not_started() -> NotStarted:
+    return NotStarted(
+        "The gateway was not started: its lifespan has not been run. Give the host app lifespan=gateway.lifespan, "
+        "or write 'async with gateway:' in the host's own lifespan."
+    )
+
+
+class _Reaper:
+    """Gives back what calls held that never ended: those of a process that died."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._reap(), name="reaper")
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _reap(self) -> None:
+        while True:
+            try:
+                expired = await self._ledger.expire()
+                if expired:
+                    _log.warning("released %d reservations whose calls never ended", expired)
+            except Exception as error:  # the next round may find the store again
+                _log.error("the reaper failed: %s", type(error).__name__)
+            await asyncio.sleep(_REAP_SECONDS)
+
+
+async def _lifespan(gateway: Gateway, receive: Receive, send: Send) -> None:
+    await receive()
+    try:
+        await gateway.__aenter__()
+    except Exception as error:
+        await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await gateway.__aexit__(None, None, None)
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,153 @@
+"""Group commit: what waits at the same moment is done together.
+
+One commit runs at a time. Whatever is submitted while it runs makes up the next one, so a transaction costs one round
+trip when there is no load and a fraction of one under load, with no timer in between (unless ``linger`` asks for one).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from .errors import NotStarted
+
+__all__ = ["GroupCommit"]
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+_log = logging.getLogger(__name__)
+
+
+class GroupCommit(Generic[Item, Outcome]):
+    """Commits items in groups of at most ``limit``; ``linger`` seconds are waited for company.
+
+    ``submit`` awaits the outcome and raises what the commit raised. ``post`` returns at once: its items are nobody's to
+    wait for, cannot be cancelled, and are tried again, ever more slowly, until the commit takes them. Leaving the
+    context commits what is left; if the store stays dead for ``patience`` seconds then, the loss is logged.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Item]], Awaitable[Sequence[Outcome]]],
+        *,
+        limit: int = 256,
+        linger: float = 0.0,
+        patience: float = 30.0,
+        name: str = "group commit",
+    ) -> None:
+        self._commit = commit
+        self._limit = limit
+        self._linger = linger
+        self._patience = patience
+        self._name = name
+        self._waiting: list[tuple[Item, asyncio.Future[Outcome] | None]] = []
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def __aenter__(self) -> Self:
+        self._closing = False
+        self._idle.set()
+        self._worker = asyncio.create_task(self._work(), name=self._name)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        worker, self._worker = self._worker, None
+        self._closing = True
+        self._wake.set()
+        if worker is None:
+            return
+        done, _ = await asyncio.wait([worker], timeout=self._patience)
+        if not done:
+            _log.error("%s: gave up on %d items, the store did not take them", self._name, len(self._waiting))
+            worker.cancel()
+            await asyncio.wait([worker])
+
+    @property
+    def started(self) -> bool:
+        return self._worker is not None
+
+    def submit(self, item: Item) -> asyncio.Future[Outcome]:
+        """The future outcome of an item.
+
+        :raises NotStarted: the context was not entered
+        """
+        if self._worker is None:
+            raise NotStarted(f"The {self._name} is not running: enter its context (the gateway's lifespan) first.")
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._add(item, outcome)
+        return outcome
+
+    def post(self, item: Item) -> None:
+        """Have an item committed some time soon, whatever happens to the caller."""
+        self._add(item, None)
+
+    async def settled(self) -> None:
+        """Wait until nothing waits any more."""
+        await self._idle.wait()
+
+    def _add(self, item: Item, outcome: asyncio.Future[Outcome] | None) -> None:
+        self._waiting.append((item, outcome))
+        self._idle.clear()
+        self._wake.set()
+
+    async def _work(self) -> None:
+        failures = 0
+        while True:
+            if not self._waiting:
+                self._idle.set()
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            if self._linger and not self._closing:
+                await asyncio.sleep(self._linger)
+            group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+            failures = 0 if await self._run(group) else failures + 1
+            if failures:
+                await asyncio.sleep(min(0.05 * 2**failures, 5.0))
+
+    async def _run(self, group: list[tuple[Item, asyncio.Future[Outcome] | None]]) -> bool:
+        """Commit one group and tell its submitters; posted items of a failed one wait again, before all others."""
+        live = [entry for entry in group if entry[1] is None or not entry[1].cancelled()]
+        if not live:
+            return True
+        try:
+            outcomes = await self._commit([item for item, _ in live])
+        except (KeyError, ValueError) as error:
+            return await self._isolate(live, error)
+        except Exception as error:
+            self._fail(live, error)
+            return False
+        for (_, future), outcome in zip(live, outcomes, strict=True):
+            if future is not None and not future.done():
+                future.set_result(outcome)
+        return True
+
+    async def _isolate(self, group: list[tuple[Item, asyncio.Future[Outcome] | None]], error: Exception) -> bool:
+        """An item that can never be committed must not take its company along: commit each alone, drop that one."""
+        if len(group) > 1:
+            return all([await self._run([entry]) for entry in group])
+        item, future = group[0]
+        if future is None:
+            _log.error("%s: dropped an item that cannot be committed: %s: %s", self._name, type(item).__name__, error)
+        elif not future.done():
+            future.set_exception(error)
+        return True
+
+    def _fail(self, group: list[tuple[Item, asyncio.Future[Outcome] | None]], error: Exception) -> None:
+        posted = [entry for entry in group if entry[1] is None]
+        if posted:
+            _log.error("%s: %d items wait for the store: %s", self._name, len(posted), type(error).__name__)
+        self._waiting[:0] = posted
+        for _, future in group:
+            if future is not None and not future.done():
+                future.set_exception(error)

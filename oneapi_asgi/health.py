@@ -1,0 +1,66 @@
+"""Which channels are fit: a failed key of a channel cools down for a while, and is tried last until then. Pure.
+
+The relay reports, the planner asks. ``CoolDown`` judges by single failures; anything that implements ``Health`` can
+take its place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from cachetools import TTLCache
+
+__all__ = ["CoolDown", "Health", "Unjudged"]
+
+_DEFAULT = 5.0
+_LONGEST = 300.0
+_REMEMBERED = 10_000
+
+
+class Health(Protocol):
+    """What is known of the keys of channels, by channel id and the key's index."""
+
+    def fit(self, channel: int, key: int) -> bool: ...
+
+    def succeeded(self, channel: int, key: int) -> None: ...
+
+    def failed(self, channel: int, key: int, *, retry_after: float | None = None) -> None:
+        """``retry_after`` is what the upstream asked for, in seconds."""
+        ...
+
+
+class CoolDown:
+    """A failed key rests for as long as the upstream asked, at most 300 seconds, or for ``seconds``."""
+
+    def __init__(self, seconds: float = _DEFAULT, *, clock: Callable[[], float] = time.monotonic) -> None:
+        if seconds < 0:
+            raise ValueError("seconds must not be negative")
+        self._seconds = seconds
+        self._clock = clock
+        self._until: TTLCache[tuple[int, int], float] = TTLCache(_REMEMBERED, _LONGEST, clock)
+
+    def fit(self, channel: int, key: int) -> bool:
+        return not self._until or self._until.get((channel, key), 0.0) <= self._clock()
+
+    def succeeded(self, channel: int, key: int) -> None:
+        if self._until:
+            self._until.pop((channel, key), None)
+
+    def failed(self, channel: int, key: int, *, retry_after: float | None = None) -> None:
+        rest = self._seconds if retry_after is None else min(max(retry_after, 0.0), _LONGEST)
+        self._until[channel, key] = self._clock() + rest
+
+
+class Unjudged:
+    """Every channel is always fit."""
+
+    def fit(self, channel: int, key: int) -> bool:  # noqa: ARG002
+        return True
+
+    def succeeded(self, channel: int, key: int) -> None:
+        """Nothing is remembered."""
+
+    def failed(self, channel: int, key: int, *, retry_after: float | None = None) -> None:
+        """Nothing is remembered."""

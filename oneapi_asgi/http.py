@@ -1,0 +1,179 @@
+"""ASGI chores: the body read once within bounds and played again, refusals in the caller's dialect."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .call import Call
+from .errors import BodyTooLarge, GatewayError, UnsupportedBody
+from .wire.operations import Operation, operation_at
+from .wire.request import Request, parse_request
+
+__all__ = [
+    "MAX_BODY",
+    "ClientGoneError",
+    "OnError",
+    "Refusal",
+    "api_path",
+    "header",
+    "parsed",
+    "read_body",
+    "replayed",
+]
+
+MAX_BODY = 32 * 1024 * 1024
+"""Bytes: room for a prompt with several pictures or the longest recording that OpenAI takes (25 MB)."""
+
+_DRAIN_FACTOR = 8
+_DRAIN_SECONDS = 10.0
+
+OnError = Callable[[GatewayError, Call], ASGIApp]
+"""Turns an error into the ASGI app that answers with it."""
+
+
+class ClientGoneError(Exception):
+    """The caller hung up before the request was complete: there is nobody left to answer."""
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """The first header of that lower-case name, empty when there is none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")  # type: ignore[no-any-return]
+    return ""
+
+
+def api_path(scope: Scope) -> str:
+    """The path below the API's root: without the mount's prefix, the version and a trailing slash.
+
+    Starlette leaves the prefix of a mount in ``path``, Litestar takes it away and adds a slash.
+    """
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "").rstrip("/")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("/", ""):
+        path = path[len(root) :]
+    path = path.rstrip("/")
+    return path[3:] if path.startswith("/v1/") else path
+
+
+async def parsed(scope: Scope, receive: Receive, *, max_body: int = MAX_BODY) -> tuple[Request, Receive]:
+    """The request, parsed when somebody first asks, and the ``receive`` for the next app, which gets the body again.
+
+    *Writes* ``call.operation``, ``call.body``, ``call.request`` of a call that has none.
+
+    :raises BadRequest: (and the other RequestErrors) it cannot be read as what the path takes
+    :raises ClientGoneError: the caller hung up
+    """
+    call = Call.of(scope)
+    if call.request is None:
+        operation = call.operation or operation_at(api_path(scope)) or _UNKNOWN
+        encoding = header(scope, b"content-encoding").strip().lower()
+        if encoding not in ("", "identity"):
+            raise UnsupportedBody(f"Bodies in {encoding[:40]!r} are not read. Send the body uncompressed.")
+        call.body = await read_body(scope, receive, max_body)
+        call.operation = operation
+        call.request = parse_request(operation, header(scope, b"content-type"), call.body)
+        receive = replayed(call.body, receive)
+    return call.request, receive
+
+
+_UNKNOWN = Operation(name="unknown")
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """
+    :raises BodyTooLarge: there are more than ``limit`` bytes, or they are announced
+    :raises ClientGoneError: the caller hung up
+    """
+    announced = header(scope, b"content-length")
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
+    first = await _chunk(receive)
+    if not first.get("more_body", False):
+        return _bounded(first.get("body", b""), limit)
+    chunks, size, message = [], 0, first
+    while True:
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > limit:
+            raise _too_large(limit)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+        message = await _chunk(receive)
+
+
+async def _chunk(receive: Receive) -> Message:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    return message
+
+
+def _bounded(body: bytes, limit: int) -> bytes:
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body has more than {limit} bytes. Send less, or files by reference.")
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that gives the body once more, then goes on with the real one."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+class Refusal:
+    """The ASGI app that answers with an error, in the dialect of its call."""
+
+    def __init__(self, error: GatewayError, call: Call) -> None:
+        self.error = error
+        self.call = call
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = self.call.dialect.error(self.error)
+        await send(
+            {"type": "http.response.start", "status": self.error.status, "headers": list(self._headers(len(body)))}
+        )
+        drain = isinstance(self.error, BodyTooLarge)
+        content = b"" if scope["method"] == "HEAD" else body
+        await send({"type": "http.response.body", "body": content, "more_body": drain})
+        if drain:
+            await _drain(receive, MAX_BODY * _DRAIN_FACTOR)
+            await send({"type": "http.response.body", "body": b""})
+
+    def _headers(self, length: int) -> Iterable[tuple[bytes, bytes]]:
+        yield b"content-type", b"application/json"
+        yield b"content-length", b"%d" % length
+        yield b"x-request-id", self.call.id.encode()
+        yield b"x-should-retry", b"true" if self.error.should_retry else b"false"
+        if self.error.retry_after is not None:
+            yield b"retry-after", b"%d" % max(1, math.ceil(self.error.retry_after))
+        if isinstance(self.error, BodyTooLarge):
+            yield b"connection", b"close"
+        for name, value in self.error.headers:
+            yield name.encode("ascii"), value.encode("latin-1")
+
+
+async def _drain(receive: Receive, most: int) -> None:
+    """Read on without keeping anything: a client that is still sending would otherwise be reset before it can read."""
+    deadline = time.monotonic() + _DRAIN_SECONDS
+    while most > 0 and time.monotonic() < deadline:
+        message = await receive()
+        most -= len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return

@@ -1,0 +1,229 @@
+"""Walk the plan, stream the first answer: ``Relay`` is the innermost app of a gateway, or a failover proxy by itself.
+
+Until the first content event any failure of an upstream moves the call to the next candidate; that event commits, and
+what goes wrong after it is told in-band, in the caller's dialect. Answers pass byte for byte: JSON once it is whole,
+event streams event by event, everything else as it arrives. A caller that hangs up, before or after the first byte,
+ends the upstream's work within moments.
+
+    app = Relay(upstream, plan=[Candidate(channel, 0, "gpt-4o"), ...])
+
+*Reads* ``call.plan`` (or its own fixed one). *Writes* ``call.attempts``, ``call.usage``, ``call.reason``,
+``call.first_content``, ``call.upstream_request_id``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, urlencode
+
+import anyio
+from starlette.types import Receive, Scope, Send
+
+from .call import Call
+from .delivery import AnswerCutError, Delivery
+from .errors import GatewayError, UpstreamTimeout
+from .failure import Failure, of_fault, refusal
+from .health import Health, Unjudged
+from .http import MAX_BODY, ClientGoneError, OnError, Refusal, api_path, parsed
+from .models import Attempt, Candidate
+from .providers.catalog import provider_of, upstream_url
+from .providers.provider import auth_headers
+from .upstream.seam import Incoming, Outgoing, Timeouts, Upstream, UpstreamFault
+from .wire.request import Request
+
+__all__ = ["Relay"]
+
+_log = logging.getLogger(__name__)
+
+_PASSED_HEADERS = (b"content-type", b"accept", b"openai-beta")
+_OWN_HEADERS = (("accept-encoding", "identity"), ("user-agent", "oneapi-asgi"))
+
+
+class Relay:
+    """Sends calls upstream. ``plan`` is for calls that no router has planned; at most ``max_attempts`` are tried."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        plan: Iterable[Candidate] = (),
+        max_attempts: int = 3,
+        timeouts: Timeouts | None = None,
+        health: Health | None = None,
+        max_body: int = MAX_BODY,
+        on_error: OnError = Refusal,
+    ) -> None:
+        if max_attempts < 1:
+            raise ValueError("max_attempts must be at least 1")
+        self.upstream = upstream
+        self.plan = tuple(plan)
+        self.max_attempts = max_attempts
+        self.timeouts = timeouts or Timeouts()
+        self.health = health or Unjudged()
+        self.on_error = on_error
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"Relay answers HTTP calls, not {scope['type']!r}: put Endpoints outside of it")
+        call = Call.of(scope)
+        try:
+            request, receive = await parsed(scope, receive, max_body=self._max_body)
+        except ClientGoneError:
+            call.reason = "client_gone"
+            return None
+        except GatewayError as error:
+            return await self.on_error(error, call)(scope, receive, send)
+        return await _Exchange(self, call, request, scope, receive, send).run()
+
+
+class _Exchange:
+    """One call on its way through the relay: the state that must not lie on the component."""
+
+    def __init__(self, relay: Relay, call: Call, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        self._relay = relay
+        self._call = call
+        self._request = request
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._delivery: Delivery | None = None
+        self._gone = False
+
+    async def run(self) -> None:
+        """Walk the plan within the call's time, with an eye on the caller."""
+        plan = self._call.plan or self._relay.plan
+        if not plan:
+            raise RuntimeError("Relay has no plan: put ModelRouter outside of it, or give it a plan of its own")
+        with anyio.CancelScope(deadline=anyio.current_time() + self._relay.timeouts.total) as limits:
+            watcher = asyncio.create_task(self._watch(limits))
+            try:
+                await self._walk(plan)
+            finally:
+                watcher.cancel()
+                self._account()
+        if limits.cancelled_caught:
+            await self._cut_short()
+
+    async def _watch(self, limits: anyio.CancelScope) -> None:
+        """Servers do not fail a send to a caller that has gone; only ``receive`` tells."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
+        limits.cancel()
+
+    def _account(self) -> None:
+        """Whatever ended the call: what an upstream has begun to do for it is paid for."""
+        if self._delivery is not None and self._call.usage is None and self._call.reason is None:
+            self._call.usage = self._delivery.usage()
+            self._call.reason = "aborted"
+
+    async def _cut_short(self) -> None:
+        if self._gone:
+            self._call.reason = "client_gone"
+            return
+        error = UpstreamTimeout(f"The call took more than {self._relay.timeouts.total:.0f} s.")
+        if self._delivery is not None and self._delivery.committed:
+            self._call.reason = "upstream_cut"
+            await self._delivery.break_off(error)
+        else:
+            self._call.reason = "upstream_failed"
+            await self._refuse(error)
+
+    async def _refuse(self, error: GatewayError) -> None:
+        await self._relay.on_error(error, self._call)(self._scope, self._receive, self._send)
+
+    async def _walk(self, plan: Iterable[Candidate]) -> None:
+        failure = Failure("")
+        for _, candidate in zip(range(self._relay.max_attempts), plan, strict=False):
+            outcome = await self._attempt(candidate)
+            if outcome is None:
+                return
+            failure = outcome
+        self._call.reason = "upstream_failed"
+        await self._refuse(refusal(failure))
+
+    async def _attempt(self, candidate: Candidate) -> Failure | None:
+        """Try one candidate; None when the caller has its answer."""
+        started = time.monotonic()
+        status: int | None = None
+        failure: Failure | None = Failure("aborted")
+        try:
+            incoming = await self._relay.upstream.send(self._prepared(candidate))
+            status = incoming.status
+            failure = await self._delivered(incoming)
+        except UpstreamFault as fault:
+            _log.warning("channel %r: %s", candidate.channel.name, fault)
+            failure = of_fault(fault)
+        except AnswerCutError:
+            failure = Failure("cut")
+            raise
+        except ValueError as error:
+            _log.error("channel %r cannot be used: %s", candidate.channel.name, error)
+            failure = Failure("misconfigured")
+        finally:
+            self._note(candidate, status, failure, time.monotonic() - started)
+        return failure
+
+    def _prepared(self, candidate: Candidate) -> Outgoing:
+        """The request for a candidate, and the delivery of its answer.
+
+        :raises ValueError: the channel's provider is unknown, or has no URL
+        """
+        channel, call, head = candidate.channel, self._call, self._request.head
+        provider = provider_of(channel)
+        key = channel.api_keys[candidate.key].reveal() if channel.api_keys else ""
+        reports = call.operation is not None and call.operation.usage_option and provider.include_usage
+        outgoing = Outgoing(
+            "POST",
+            upstream_url(channel, api_path(self._scope), _query(self._scope)),
+            [*_OWN_HEADERS, *_passed(self._scope), *auth_headers(provider, key)],
+            self._request.edited(model=candidate.upstream_model, include_usage=reports),
+            self._relay.timeouts,
+        )
+        hide = reports and head.stream and not head.wants_usage
+        self._delivery = Delivery(call, self._request, self._send, hide_usage=hide, secret=key)
+        return outgoing
+
+    async def _delivered(self, incoming: Incoming) -> Failure | None:
+        assert self._delivery is not None  # noqa: S101
+        try:
+            failure = await self._delivery.deliver(incoming)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await incoming.close()
+            raise
+        await incoming.close()
+        return failure
+
+    def _note(self, candidate: Candidate, status: int | None, failure: Failure | None, duration: float) -> None:
+        channel, key = candidate.channel, candidate.key
+        kind = failure.kind if failure else ""
+        self._call.attempts.append(
+            Attempt(channel.id, channel.name, key, candidate.upstream_model, status, kind, duration)
+        )
+        if failure is not None and self._delivery is not None and not self._delivery.committed and kind != "aborted":
+            self._delivery = None  # nothing of it was served: nothing of it is charged
+        if failure is None:
+            self._relay.health.succeeded(channel.id, key)
+        elif kind != "aborted":
+            self._relay.health.failed(channel.id, key, retry_after=failure.retry_after)
+
+
+def _passed(scope: Scope) -> list[tuple[str, str]]:
+    return [
+        (name.decode(), value.decode())
+        for name, value in scope["headers"]
+        if name in _PASSED_HEADERS and value.isascii()
+    ]
+
+
+def _query(scope: Scope) -> str:
+    """The caller's query without its key."""
+    raw: bytes = scope.get("query_string", b"")
+    if not raw:
+        return ""
+    return urlencode([(name, value) for name, value in parse_qsl(raw.decode("latin-1")) if name != "key"])

@@ -1,0 +1,50 @@
+"""When to forget: caches follow the revision of their store.
+
+Nobody has to be told of a change, and no background task runs: whoever needs a cache asks first whether the store has
+moved on, and the store itself is asked at most once an interval, whatever the traffic. A change is therefore seen
+everywhere within one interval, in this process and in every other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import anyio
+
+from .ports import RevisionStore
+
+__all__ = ["Revision"]
+
+
+class Revision:
+    """The store's revision, at most ``interval`` seconds old.
+
+    Only one caller asks the store; those that come meanwhile wait for it, since an old answer might admit a revoked
+    token.
+    """
+
+    def __init__(
+        self, store: RevisionStore, *, interval: float = 0.5, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        if interval < 0:
+            raise ValueError("interval must not be negative")
+        self._store = store
+        self._interval = interval
+        self._clock = clock
+        self._asking = anyio.Lock()
+        self._fresh_until = float("-inf")
+        self._known = -1
+
+    @property
+    def fresh(self) -> bool:
+        return self._clock() < self._fresh_until
+
+    async def current(self) -> int:
+        if not self.fresh:
+            async with self._asking:
+                if not self.fresh:
+                    asked = self._clock()
+                    self._known = await self._store.revision()
+                    self._fresh_until = asked + self._interval
+        return self._known

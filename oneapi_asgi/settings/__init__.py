@@ -1,0 +1,45 @@
+"""What an operator can set, from one TOML file and ``ONEAPI_*`` variables.
+
+``load_settings`` gives one frozen tree, or every mistake at once: where it is, what stands there, how to mend it. A
+variable ``ONEAPI_SECTION__KEY`` overrides ``key`` in ``[section]``; a value that begins with ``[`` or ``{`` is read as
+JSON, and ``ONEAPI_CHANNELS``, ``ONEAPI_TOKENS`` and ``ONEAPI_PRICES`` replace the whole list. Secrets may be written as
+``env:NAME`` or ``file:PATH`` (beside the configuration file) and never appear in a message.
+"""
+
+from __future__ import annotations
+
+from .load import find_config, load_settings, read_section
+from .places import SettingsError
+from .sections import (
+    CacheSettings,
+    ChannelSettings,
+    LimitSettings,
+    OutboundSettings,
+    PriceSettings,
+    PricingSettings,
+    RoutingSettings,
+    ServerSettings,
+    Settings,
+    StorageSettings,
+    TimeoutSettings,
+    TokenSettings,
+)
+
+__all__ = [
+    "CacheSettings",
+    "ChannelSettings",
+    "LimitSettings",
+    "OutboundSettings",
+    "PriceSettings",
+    "PricingSettings",
+    "RoutingSettings",
+    "ServerSettings",
+    "Settings",
+    "SettingsError",
+    "StorageSettings",
+    "TimeoutSettings",
+    "TokenSettings",
+    "find_config",
+    "load_settings",
+    "read_section",
+]

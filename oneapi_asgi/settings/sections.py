@@ -1,0 +1,243 @@
+"""The sections of a configuration file. A field says its key, what it holds, its reader and its default.
+
+Money is in nano-dollars here, as everywhere, and in dollars in the file; durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from msgspec import Struct
+
+from ..keys import key_digest, key_prefix
+from ..models import Channel, Price, Secret, TokenDraft
+from ..providers.catalog import find_provider
+from .places import Place, SettingsError
+from .readers import (
+    base_url,
+    choice,
+    dollars,
+    flag,
+    moment,
+    network,
+    provider_id,
+    seconds,
+    secret,
+    storage_url,
+    text,
+    whole,
+)
+from .tables import listed, mapping, table
+
+__all__ = [
+    "CacheSettings",
+    "ChannelSettings",
+    "LimitSettings",
+    "OutboundSettings",
+    "PriceSettings",
+    "PricingSettings",
+    "RoutingSettings",
+    "ServerSettings",
+    "Settings",
+    "StorageSettings",
+    "TimeoutSettings",
+    "TokenSettings",
+    "read_channel",
+    "read_price",
+    "read_settings",
+    "read_token",
+]
+
+_texts = listed(text)
+_some_texts = listed(text, least=1)
+_networks = listed(network)
+_rate = whole(1, 1_000_000)
+_tokens = whole(1, 100_000_000)
+
+
+class ServerSettings(Struct, frozen=True, kw_only=True):
+    """``trusted_proxies`` are the networks whose ``X-Forwarded-For`` is believed."""
+
+    host: Annotated[str, text] = "127.0.0.1"
+    port: Annotated[int, whole(1, 65535)] = 3000
+    workers: Annotated[int, whole(1, 256)] = 1
+    trusted_proxies: Annotated[tuple[str, ...], _networks] = ()
+    graceful_timeout: Annotated[float, seconds] = 30.0
+
+
+class StorageSettings(Struct, frozen=True, kw_only=True):
+    url: Annotated[str, storage_url] = "sqlite:///oneapi.db"
+
+
+class RoutingSettings(Struct, frozen=True, kw_only=True):
+    max_attempts: Annotated[int, whole(1, 100)] = 3
+    cool_down: Annotated[bool, flag] = True
+
+
+class TimeoutSettings(Struct, frozen=True, kw_only=True):
+    """Of a call to an upstream: to connect, until the first byte, between two bytes, in all."""
+
+    connect: Annotated[float, seconds] = 5.0
+    first_byte: Annotated[float, seconds] = 60.0
+    idle: Annotated[float, seconds] = 60.0
+    total: Annotated[float, seconds] = 1800.0
+
+
+class LimitSettings(Struct, frozen=True, kw_only=True):
+    """``requests_per_minute`` holds for tokens that have no limit of their own; None for no limit."""
+
+    body_bytes: Annotated[int, whole(1024, 1 << 30)] = 32 << 20
+    requests_per_minute: Annotated[int | None, _rate] = None
+
+
+class OutboundSettings(Struct, frozen=True, kw_only=True):
+    """``allow`` are the private networks that channels may reach."""
+
+    allow: Annotated[tuple[str, ...], _networks] = ()
+
+
+class PricingSettings(Struct, frozen=True, kw_only=True):
+    """What a model costs that no price is known of. Defaults are nano-dollars per million tokens."""
+
+    unknown_model: Annotated[Literal["refuse", "free", "default"], choice("refuse", "free", "default")] = "refuse"
+    default_input: Annotated[int | None, dollars] = None
+    default_output: Annotated[int | None, dollars] = None
+    default_max_output: Annotated[int, _tokens] = 4096
+
+
+class CacheSettings(Struct, frozen=True, kw_only=True):
+    """How long a token is known without asking the storage, and how often the storage is asked for changes."""
+
+    token_ttl: Annotated[float, seconds] = 30.0
+    poll_interval: Annotated[float, seconds] = 0.5
+
+
+class ChannelSettings(Struct, frozen=True, kw_only=True):
+    name: Annotated[str, text]
+    provider: Annotated[str, provider_id] = "openai"
+    base_url: Annotated[str | None, base_url] = None
+    api_key: Annotated[Secret | None, secret] = None
+    api_keys: Annotated[tuple[Secret, ...], listed(secret, least=1)] = ()
+    models: Annotated[tuple[str, ...], _some_texts] = ("*",)
+    model_map: Annotated[dict[str, str], mapping] = {}
+    groups: Annotated[tuple[str, ...], _some_texts] = ("default",)
+    priority: Annotated[int, whole(-1_000_000, 1_000_000)] = 0
+    weight: Annotated[int, whole(1, 1_000_000)] = 1
+    enabled: Annotated[bool, flag] = True
+
+    def channel(self) -> Channel:
+        """As a channel that has not been saved yet."""
+        return Channel(
+            id=0,
+            name=self.name,
+            provider=self.provider,
+            base_url=self.base_url,
+            api_keys=(self.api_key,) if self.api_key else self.api_keys,
+            models=self.models,
+            model_map=self.model_map,
+            groups=self.groups,
+            priority=self.priority,
+            weight=self.weight,
+            enabled=self.enabled,
+        )
+
+
+class TokenSettings(Struct, frozen=True, kw_only=True):
+    """``quota_usd`` is in nano-dollars once read, None for no cap; ``expires_at`` in Unix seconds, None for never."""
+
+    name: Annotated[str, text]
+    key: Annotated[Secret, secret]
+    quota_usd: Annotated[int | None, dollars] = None
+    models: Annotated[tuple[str, ...], _texts] = ()
+    subnets: Annotated[tuple[str, ...], _networks] = ()
+    expires_at: Annotated[float | None, moment] = None
+    requests_per_minute: Annotated[int | None, _rate] = None
+
+    def draft(self) -> TokenDraft:
+        key = self.key.reveal()
+        return TokenDraft(
+            name=self.name,
+            digest=key_digest(key),
+            prefix=key_prefix(key),
+            quota=self.quota_usd,
+            expires_at=self.expires_at,
+            models=self.models,
+            subnets=self.subnets,
+            requests_per_minute=self.requests_per_minute,
+        )
+
+
+class PriceSettings(Struct, frozen=True, kw_only=True):
+    """The parts of a ``Price``, and the model name or glob that they hold for."""
+
+    model: Annotated[str, text]
+    input: Annotated[int, dollars] = 0
+    output: Annotated[int, dollars] = 0
+    cache_read: Annotated[int | None, dollars] = None
+    cache_write: Annotated[int | None, dollars] = None
+    cache_write_1h: Annotated[int | None, dollars] = None
+    reasoning: Annotated[int | None, dollars] = None
+    input_audio: Annotated[int | None, dollars] = None
+    output_audio: Annotated[int | None, dollars] = None
+    input_image: Annotated[int | None, dollars] = None
+    output_image: Annotated[int | None, dollars] = None
+    audio_minute: Annotated[int, dollars] = 0
+    per_call: Annotated[int, dollars] = 0
+    max_output: Annotated[int | None, _tokens] = None
+
+    def price(self) -> Price:
+        return Price(**{name: getattr(self, name) for name in self.__struct_fields__ if name != "model"})
+
+
+def _check_channel(channel: ChannelSettings, at: Place) -> Iterator[SettingsError]:
+    provider = find_provider(channel.provider)
+    if channel.api_key and channel.api_keys:
+        yield at.key("api_keys").mistake("give either api_key or api_keys")
+    if channel.base_url is None and provider.base_url is None:
+        yield at.key("base_url").mistake(f'missing; provider "{provider.id}" has none of its own ({provider.note})')
+    # Servers of one's own are often open; a vendor's never are.
+    hosted = channel.base_url is None and (provider.base_url or "").startswith("https:")
+    if hosted and not channel.api_key and not channel.api_keys:
+        yield at.key("api_key").mistake(f'missing; provider "{provider.id}" needs one')
+
+
+def _check_pricing(pricing: PricingSettings, at: Place) -> Iterator[SettingsError]:
+    if pricing.unknown_model != "default":
+        return
+    for key in ("default_input", "default_output"):
+        if getattr(pricing, key) is None:
+            yield at.key(key).mistake('missing; unknown_model = "default" needs it')
+
+
+read_channel = table(ChannelSettings, _check_channel)
+read_token = table(TokenSettings)
+read_price = table(PriceSettings)
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything an operator can set."""
+
+    server: Annotated[ServerSettings, table(ServerSettings)] = ServerSettings()
+    storage: Annotated[StorageSettings, table(StorageSettings)] = StorageSettings()
+    routing: Annotated[RoutingSettings, table(RoutingSettings)] = RoutingSettings()
+    timeouts: Annotated[TimeoutSettings, table(TimeoutSettings)] = TimeoutSettings()
+    limits: Annotated[LimitSettings, table(LimitSettings)] = LimitSettings()
+    outbound: Annotated[OutboundSettings, table(OutboundSettings)] = OutboundSettings()
+    pricing: Annotated[PricingSettings, table(PricingSettings, _check_pricing)] = PricingSettings()
+    cache: Annotated[CacheSettings, table(CacheSettings)] = CacheSettings()
+    channels: Annotated[tuple[ChannelSettings, ...], listed(read_channel, unique=("name",))] = ()
+    tokens: Annotated[tuple[TokenSettings, ...], listed(read_token, unique=("name", "key"))] = ()
+    prices: Annotated[tuple[PriceSettings, ...], listed(read_price, unique=("model",))] = ()
+
+
+def _check_settings(settings: Settings, at: Place) -> Iterator[SettingsError]:
+    if settings.storage.url == "memory:" and settings.server.workers > 1:
+        yield (
+            at.key("server")
+            .key("workers")
+            .wrong(settings.server.workers, 'must be 1 with storage.url = "memory:", which processes cannot share')
+        )
+
+
+read_settings = table(Settings, _check_settings)

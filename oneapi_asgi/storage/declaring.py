@@ -1,0 +1,102 @@
+"""What has to change so that a storage holds exactly what a configuration file declares. Pure comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..models import Channel, TokenDraft, TokenStatus
+
+__all__ = ["ChannelChanges", "KnownToken", "TokenChanges", "compare_channels", "compare_tokens"]
+
+
+class KnownToken(Struct, frozen=True, kw_only=True):
+    """A stored token, as the draft that would make it."""
+
+    id: int
+    draft: TokenDraft
+    status: TokenStatus = "enabled"
+    declared: bool = False
+
+
+class TokenChanges(Struct, frozen=True):
+    """``change`` pairs a token with what it becomes; ``disable`` have left the file. ``forget`` are disabled tokens
+    whose key now belongs to another one, as after a change of name in the file."""
+
+    add: list[TokenDraft]
+    change: list[tuple[KnownToken, KnownToken]]
+    disable: list[KnownToken]
+    forget: list[KnownToken]
+
+    def __bool__(self) -> bool:
+        return bool(self.add or self.change or self.disable)
+
+
+class ChannelChanges(Struct, frozen=True):
+    """``save`` has ids of stored channels, and 0 for new ones; ``remove`` has ids."""
+
+    save: list[Channel]
+    remove: list[int]
+
+    def __bool__(self) -> bool:
+        return bool(self.save or self.remove)
+
+
+def compare_channels(known: Iterable[Channel], declared: Collection[int], wanted: Sequence[Channel]) -> ChannelChanges:
+    """``declared`` are the ids of the known channels that came from the file.
+
+    :raises ValueError: two wanted channels have one name
+    """
+    _unique((channel.name for channel in wanted), "two declared channels are named {}")
+    stored = {channel.name: channel for channel in known}
+    save = []
+    for channel in wanted:
+        before = stored.get(channel.name)
+        after = replace(channel, id=before.id if before else 0)
+        if after != before or after.id not in declared:
+            save.append(after)
+    names = {channel.name for channel in wanted}
+    return ChannelChanges(save, [c.id for c in stored.values() if c.id in declared and c.name not in names])
+
+
+def compare_tokens(known: Sequence[KnownToken], drafts: Sequence[TokenDraft]) -> TokenChanges:
+    """
+    :raises ValueError: two tokens would have the same key, or two drafts have one name and user
+    """
+    _unique((f"{draft.name} (of {draft.user})" for draft in drafts), "two declared tokens are named {}")
+    _unique((draft.digest for draft in drafts), "two declared tokens have the same key")
+    stored = {(token.draft.user, token.draft.name): token for token in known}
+    wanted = {(draft.user, draft.name): draft for draft in drafts}
+    changes = TokenChanges(
+        add=[draft for name, draft in wanted.items() if name not in stored],
+        change=[
+            (stored[name], _become(stored[name], draft))
+            for name, draft in wanted.items()
+            if name in stored and (not stored[name].declared or stored[name].draft != draft)
+        ],
+        disable=[token for name, token in stored.items() if token.declared and name not in wanted],
+        forget=[],
+    )
+    claimed = {draft.digest for draft in drafts}
+    for name, token in stored.items():
+        if name in wanted or token.draft.digest not in claimed:
+            continue
+        if not token.declared and token.status != "disabled":
+            raise ValueError(f"a declared token has the same key as the token {token.draft.name}")
+        changes.forget.append(token)
+    return changes
+
+
+def _become(token: KnownToken, draft: TokenDraft) -> KnownToken:
+    # A token that was switched off by hand stays off while the file says what it said before.
+    return KnownToken(id=token.id, draft=draft, status=token.status if token.declared else "enabled", declared=True)
+
+
+def _unique(names: Iterable[str], message: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(message.format(name))
+        seen.add(name)

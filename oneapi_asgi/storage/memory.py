@@ -1,0 +1,284 @@
+"""``MemoryStorage``: all of ``ports.Storage`` in dicts, for tests, examples and gateways that may forget.
+
+The reference that every other storage is compared with. Nothing survives the process or is shared with another one.
+What ended is remembered for the last ``keep`` reservations and records only, so that memory stays bounded.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..models import (
+    Balance,
+    CallRecord,
+    Channel,
+    Ended,
+    Price,
+    Reserve,
+    Reserved,
+    Settle,
+    Settled,
+    Short,
+    Token,
+    TokenDraft,
+    TokenStatus,
+)
+from .declaring import ChannelChanges, KnownToken, TokenChanges, compare_channels, compare_tokens
+from .ledger import Account, Hold, carry_out, check, check_credit, check_quota, release, set_quota
+
+__all__ = ["MemoryStorage"]
+
+
+class _User(Struct, frozen=True, kw_only=True):
+    id: int
+    name: str
+    wallet: int
+    group: str = "default"
+    admin: bool = False
+    enabled: bool = True
+
+
+class MemoryStorage:
+    """``tokens`` belong to the user each draft names, who must be ``root`` or be added before with ``add_user``.
+
+    ``clock`` gives Unix seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: Sequence[Channel] = (),
+        tokens: Sequence[TokenDraft] = (),
+        prices: Mapping[str, Price] | None = None,
+        clock: Callable[[], float] = time.time,
+        keep: int = 100_000,
+    ) -> None:
+        self._clock = clock
+        self._keep = keep
+        self._revision = 1
+        self._ids = {kind: itertools.count(1) for kind in ("account", "user", "token", "channel")}
+        self._accounts: dict[int, Account] = {}
+        self._holds: dict[str, Hold] = {}
+        self._ended: deque[str] = deque()
+        self._users: dict[str, _User] = {}
+        self._tokens: dict[int, KnownToken] = {}
+        self._caps: dict[int, int] = {}
+        self._digests: dict[str, int] = {}
+        self._channels: dict[int, Channel] = {}
+        self._declared: set[int] = set()
+        self._prices: dict[str, Price] = dict(prices or {})
+        self._records: dict[str, CallRecord] = {}
+        self._users["root"] = _User(
+            id=next(self._ids["user"]), name="root", wallet=self._open("user", None), admin=True
+        )
+        for channel in channels:
+            self._save_channel(channel)
+        for draft in tokens:
+            self._add_token(draft)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+    async def revision(self) -> int:
+        return self._revision
+
+    # Money
+
+    async def apply(self, operations: Sequence[Reserve | Settle]) -> Sequence[Reserved | Short | Settled | Ended]:
+        check(operations)
+        answers = carry_out(operations, self._accounts, self._holds, self._clock())
+        self._forget(op.id for op, answer in zip(operations, answers, strict=True) if isinstance(answer, Settled))
+        return answers
+
+    async def expire(self) -> int:
+        now = self._clock()
+        due = [hold for hold in self._holds.values() if hold.state == "held" and hold.lease_until <= now]
+        for hold in due:
+            release(hold, self._accounts, now)
+        self._forget(hold.id for hold in due)
+        return len(due)
+
+    async def balances(self, accounts: Sequence[int]) -> Sequence[Balance]:
+        return [self._accounts[account].read() for account in accounts]
+
+    async def credit(self, account: int, amount: int) -> None:
+        check_credit(self._accounts[account], amount)
+        self._accounts[account].move(amount)
+
+    def _forget(self, ended: Iterable[str]) -> None:
+        self._ended.extend(ended)
+        while len(self._ended) > self._keep:
+            del self._holds[self._ended.popleft()]
+
+    def _open(self, kind: str, balance: int | None) -> int:
+        number = next(self._ids["account"])
+        self._accounts[number] = Account(number, kind, balance or 0, unlimited=balance is None)
+        return number
+
+    # Records
+
+    async def write_records(self, records: Sequence[CallRecord]) -> None:
+        for record in records:
+            self._records.setdefault(record.id, record)
+        while len(self._records) > self._keep:
+            del self._records[next(iter(self._records))]
+
+    async def list_records(self, limit: int = 100) -> Sequence[CallRecord]:
+        """The records that were written last, the newest first."""
+        return list(itertools.islice(reversed(self._records.values()), limit))
+
+    # Users and tokens
+
+    async def add_user(
+        self, name: str, *, group: str = "default", admin: bool = False, wallet: int | None = None
+    ) -> int:
+        if name in self._users:
+            raise ValueError(f"there is a user named {name} already")
+        check_quota(wallet)
+        user = _User(id=next(self._ids["user"]), name=name, wallet=self._open("user", wallet), group=group, admin=admin)
+        self._users[name] = user
+        self._revision += 1
+        return user.id
+
+    async def set_user(self, name: str, *, enabled: bool) -> None:
+        self._users[name] = replace(self._users[name], enabled=enabled)
+        self._revision += 1
+
+    async def find_token(self, digest: str) -> Token | None:
+        number = self._digests.get(digest)
+        return None if number is None else self._token(self._tokens[number])
+
+    async def list_tokens(self) -> Sequence[Token]:
+        return [self._token(token) for token in self._tokens.values()]
+
+    async def add_token(self, draft: TokenDraft) -> Token:
+        token = self._add_token(draft)
+        self._revision += 1
+        return token
+
+    async def set_token_status(self, token_id: int, status: TokenStatus) -> None:
+        self._tokens[token_id] = replace(self._tokens[token_id], status=status)
+        self._revision += 1
+
+    def _token(self, token: KnownToken) -> Token:
+        draft, user = token.draft, self._users[token.draft.user]
+        accounts = (self._caps[token.id], user.wallet)
+        return Token(
+            id=token.id,
+            name=draft.name,
+            digest=draft.digest,
+            prefix=draft.prefix,
+            status=token.status,
+            expires_at=draft.expires_at,
+            models=draft.models,
+            subnets=draft.subnets,
+            requests_per_minute=draft.requests_per_minute,
+            accounts=accounts,
+            limited=not all(self._accounts[account].unlimited for account in accounts),
+            user_id=user.id,
+            user_name=user.name,
+            user_enabled=user.enabled,
+            admin=user.admin,
+            group=user.group,
+        )
+
+    def _add_token(self, draft: TokenDraft, *, declared: bool = False) -> Token:
+        check_quota(draft.quota)
+        if draft.user not in self._users:
+            raise ValueError(f"there is no user named {draft.user}")
+        if any(t.draft.name == draft.name and t.draft.user == draft.user for t in self._tokens.values()):
+            raise ValueError(f"{draft.user} has a token named {draft.name} already")
+        if draft.digest in self._digests:
+            raise ValueError(f"there is a token with the key of {draft.name} already")
+        token = KnownToken(id=next(self._ids["token"]), draft=draft, declared=declared)
+        self._caps[token.id] = self._open("token", draft.quota)
+        self._tokens[token.id] = token
+        self._digests[draft.digest] = token.id
+        return self._token(token)
+
+    # Channels and prices
+
+    async def list_channels(self) -> Sequence[Channel]:
+        return list(self._channels.values())
+
+    async def save_channel(self, channel: Channel) -> Channel:
+        if channel.id and channel.id not in self._channels:
+            raise KeyError(channel.id)
+        saved = self._save_channel(channel)
+        self._revision += 1
+        return saved
+
+    async def delete_channel(self, channel_id: int) -> None:
+        del self._channels[channel_id]
+        self._declared.discard(channel_id)
+        self._revision += 1
+
+    def _save_channel(self, channel: Channel) -> Channel:
+        if any(other.name == channel.name and other.id != channel.id for other in self._channels.values()):
+            raise ValueError(f"there is a channel named {channel.name} already")
+        saved = channel if channel.id else replace(channel, id=self._free_channel_id())
+        self._channels[saved.id] = saved
+        return saved
+
+    def _free_channel_id(self) -> int:
+        # The constructor takes channels that bring their own ids.
+        return next(number for number in self._ids["channel"] if number not in self._channels)
+
+    async def list_prices(self) -> Mapping[str, Price]:
+        return dict(self._prices)
+
+    async def set_price(self, model: str, price: Price | None) -> None:
+        self._prices.pop(model, None)
+        if price is not None:
+            self._prices[model] = price
+        self._revision += 1
+
+    # What the configuration declares
+
+    async def declare(self, channels: Sequence[Channel], tokens: Sequence[TokenDraft]) -> None:
+        for draft in tokens:
+            check_quota(draft.quota)
+            if draft.user not in self._users:
+                raise ValueError(f"there is no user named {draft.user}")
+        channel_changes = compare_channels(self._channels.values(), self._declared, channels)
+        token_changes = compare_tokens(list(self._tokens.values()), tokens)
+        if channel_changes or token_changes:
+            self._change_channels(channel_changes)
+            self._change_tokens(token_changes)
+            self._revision += 1
+
+    def _change_channels(self, changes: ChannelChanges) -> None:
+        for number in changes.remove:
+            del self._channels[number]
+        self._declared.difference_update(changes.remove)
+        self._declared.update([self._save_channel(channel).id for channel in changes.save])
+
+    def _change_tokens(self, changes: TokenChanges) -> None:
+        for token in changes.disable:
+            self._tokens[token.id] = replace(token, status="disabled", declared=False)
+        for token in changes.forget:
+            draft = replace(token.draft, digest=f"forgotten:{token.id}")
+            self._tokens[token.id] = replace(self._tokens[token.id], draft=draft)
+        for before, after in changes.change:
+            account = self._accounts[self._caps[before.id]]
+            set_quota(account, before.draft.quota, after.draft.quota)
+            self._tokens[before.id] = after
+        self._digests = {token.draft.digest: token.id for token in self._tokens.values()}
+        for draft in changes.add:
+            self._add_token(draft, declared=True)

@@ -1,0 +1,82 @@
+"""Channels, prices, and the revision that tells caches of a change."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+from sqlalchemy import Connection, delete, insert, select, update
+
+from ...models import Channel, Price
+from ..declaring import ChannelChanges
+from .rows import channel_of, channel_row, price_of, price_text
+from .schema import channels, meta, prices
+
+__all__ = [
+    "change_channels",
+    "declared_channels",
+    "delete_channel",
+    "list_channels",
+    "list_prices",
+    "move_revision",
+    "revision",
+    "save_channel",
+    "set_price",
+]
+
+
+def revision(connection: Connection) -> int:
+    return int(connection.scalars(select(meta.c.value).where(meta.c.name == "revision")).one())
+
+
+def move_revision(connection: Connection) -> None:
+    """The counter is made on the first call."""
+    moved = connection.execute(update(meta).where(meta.c.name == "revision").values(value=meta.c.value + 1))
+    if not moved.rowcount:
+        connection.execute(insert(meta).values(name="revision", value=1))
+
+
+def list_channels(connection: Connection) -> list[Channel]:
+    return [channel_of(row) for row in connection.execute(select(channels).order_by(channels.c.id)).mappings()]
+
+
+def declared_channels(connection: Connection) -> set[int]:
+    return set(connection.scalars(select(channels.c.id).where(channels.c.declared)))
+
+
+def save_channel(connection: Connection, channel: Channel, *, declared: bool = False) -> Channel:
+    """``declared`` marks the channel so; without it the mark stays as it is."""
+    namesake = select(channels.c.id).where(channels.c.name == channel.name, channels.c.id != channel.id)
+    if connection.scalar(namesake):
+        raise ValueError(f"there is a channel named {channel.name} already")
+    row = channel_row(channel)
+    if declared:
+        row["declared"] = True
+    if channel.id:
+        if not connection.execute(update(channels).where(channels.c.id == channel.id).values(**row)).rowcount:
+            raise KeyError(channel.id)
+        return channel
+    key = connection.execute(insert(channels).values(**{"declared": False} | row)).inserted_primary_key
+    assert key is not None  # noqa: S101 - one row was inserted; narrows for the type checker
+    return replace(channel, id=int(key[0]))
+
+
+def delete_channel(connection: Connection, channel_id: int) -> None:
+    if not connection.execute(delete(channels).where(channels.c.id == channel_id)).rowcount:
+        raise KeyError(channel_id)
+
+
+def change_channels(connection: Connection, changes: ChannelChanges) -> None:
+    for number in changes.remove:
+        delete_channel(connection, number)
+    for channel in changes.save:
+        save_channel(connection, channel, declared=True)
+
+
+def list_prices(connection: Connection) -> dict[str, Price]:
+    rows = connection.execute(select(prices.c.model, prices.c.price))
+    return {model: price_of(text) for model, text in rows}
+
+
+def set_price(connection: Connection, model: str, price: Price | None) -> None:
+    connection.execute(delete(prices).where(prices.c.model == model))
+    if price is not None:
+        connection.execute(insert(prices).values(model=model, price=price_text(price)))

@@ -1,0 +1,31 @@
+"""What a configuration file declares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from ...models import Channel, TokenDraft
+from ..declaring import compare_channels, compare_tokens
+from ..ledger import check_quota
+from .channels import change_channels, declared_channels, list_channels, move_revision
+from .ledger import Circuits
+from .tokens import change_tokens, known_tokens, user_id
+
+__all__ = ["declare"]
+
+
+def declare(
+    connection: Connection, channels: Sequence[Channel], tokens: Sequence[TokenDraft], circuits: Circuits, now: float
+) -> None:
+    """See ``ports.Declarations.declare``."""
+    for draft in tokens:
+        check_quota(draft.quota)
+        user_id(connection, draft.user)
+    channel_changes = compare_channels(list_channels(connection), declared_channels(connection), channels)
+    token_changes = compare_tokens(known_tokens(connection), tokens)
+    if channel_changes or token_changes:
+        change_channels(connection, channel_changes)
+        change_tokens(connection, token_changes, circuits, now)
+        move_revision(connection)

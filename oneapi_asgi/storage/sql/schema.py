@@ -1,0 +1,235 @@
+"""The tables, in words that SQLite, PostgreSQL and MySQL share.
+
+Money is in nano-dollars (int64), times are Unix seconds, lists and maps are JSON text. The ledger is double entry by
+construction: a row of ``transfers`` takes ``amount`` from one account and gives it to another. Wallets and caps are two
+closed circuits with system accounts of their own, so that for each of them
+
+    balance - overdraft  =  transfers in  -  transfers out  -  what reservations hold
+
+The balances of system accounts are not kept, they follow from the transfers. ``balance`` and ``used`` of the others are
+kept because every call asks for them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ColumnClause,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    literal_column,
+)
+
+from ...models import Usage
+
+__all__ = [
+    "CIRCUITS",
+    "HELD",
+    "REVISIONS",
+    "SYSTEM",
+    "VERSION_TABLE",
+    "accounts",
+    "channels",
+    "meta",
+    "metadata",
+    "prices",
+    "records",
+    "reservations",
+    "tokens",
+    "transfers",
+    "users",
+    "version",
+]
+
+REVISIONS = ("0001",)
+"""The migrations, oldest first. An empty database gets the tables below at once, marked with the last of these."""
+
+VERSION_TABLE = "oneapi_asgi_version"
+
+SYSTEM = {"grants": 1, "revenue": 2, "cap_grants": 3, "cap_spent": 4}
+"""System accounts: name and ``owner_id``."""
+
+CIRCUITS = {"user": ("grants", "revenue"), "token": ("cap_grants", "cap_spent")}
+"""For each kind of account: where its money comes from, where charges go."""
+
+HELD: ColumnClause[str] = literal_column("'held'")
+"""Not a parameter, or the partial index could not be used."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Id = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only where the type is INTEGER to the letter."""
+
+_DIGEST, _KIND, _ID, _NAME, _URL = String(64), String(16), String(64), String(255), String(1024)
+
+
+def _key() -> Column[int]:
+    return Column("id", _Id, primary_key=True)
+
+
+def _money(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+# Made by hand for ``Table.create_all``; Alembic makes the same one.
+version = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), nullable=False))
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", _KIND, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _key(),
+    Column("name", _NAME, nullable=False, unique=True),
+    Column("group", _NAME, nullable=False),
+    Column("admin", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    _key(),
+    Column("kind", _KIND, nullable=False),
+    Column("owner_id", BigInteger, nullable=False),
+    _money("balance"),
+    _money("used"),
+    _money("overdraft"),
+    Column("unlimited", Boolean, nullable=False),
+    UniqueConstraint("kind", "owner_id"),
+    CheckConstraint("unlimited OR balance >= 0", name="balance"),
+    CheckConstraint("overdraft >= 0", name="overdraft"),
+    sqlite_autoincrement=True,
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _key(),
+    Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False),
+    Column("name", _NAME, nullable=False),
+    Column("digest", _DIGEST, nullable=False, unique=True),
+    Column("prefix", _NAME, nullable=False),
+    Column("status", _KIND, nullable=False),
+    Column("quota", BigInteger),
+    Column("expires_at", Double),
+    Column("models", Text, nullable=False),
+    Column("subnets", Text, nullable=False),
+    Column("requests_per_minute", BigInteger),
+    Column("declared", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("user_id", "name"),
+    sqlite_autoincrement=True,
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    _key(),
+    Column("name", _NAME, nullable=False, unique=True),
+    Column("provider", _NAME, nullable=False),
+    Column("base_url", _URL),
+    Column("api_keys", Text, nullable=False),
+    Column("models", Text, nullable=False),
+    Column("model_map", Text, nullable=False),
+    Column("groups", Text, nullable=False),
+    Column("priority", BigInteger, nullable=False),
+    Column("weight", BigInteger, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("declared", Boolean, nullable=False),
+    # Ids are never used twice: records go on to name the channels that are gone.
+    sqlite_autoincrement=True,
+)
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("model", _NAME, primary_key=True),
+    Column("price", Text, nullable=False),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("state", _KIND, nullable=False),
+    _money("amount"),
+    _money("cost"),
+    Column("accounts", Text, nullable=False),
+    Column("lease_until", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+    CheckConstraint("amount >= 0 AND cost >= 0", name="amounts"),
+    sqlite_with_rowid=False,
+)
+
+# For the reaper. Partial where the server can: ended rows leave it, so it stays small.
+Index(None, reservations.c.lease_until, sqlite_where=reservations.c.state == HELD,
+      postgresql_where=reservations.c.state == HELD)  # fmt: skip
+
+transfers = Table(
+    "transfers",
+    metadata,
+    _key(),
+    Column("debit_account", BigInteger, ForeignKey("accounts.id"), nullable=False),
+    Column("credit_account", BigInteger, ForeignKey("accounts.id"), nullable=False),
+    _money("amount"),
+    Column("reservation_id", _ID),
+    Column("kind", _KIND, nullable=False),
+    Column("created_at", Double, nullable=False),
+    CheckConstraint("amount >= 0", name="amount"),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("seq", _Id, primary_key=True),
+    Column("id", _ID, nullable=False, unique=True),
+    Column("at", Double, nullable=False, index=True),
+    Column("operation", _NAME, nullable=False),
+    Column("token_id", BigInteger),
+    Column("token_name", _NAME, nullable=False),
+    Column("user_id", BigInteger),
+    Column("model", _NAME, nullable=False),
+    Column("upstream_model", _NAME, nullable=False),
+    Column("channel_id", BigInteger),
+    _money("cost"),
+    Column("status", Integer, nullable=False),
+    Column("reason", _KIND, nullable=False),
+    Column("stream", Boolean, nullable=False),
+    Column("first_content", Double),
+    Column("duration", Double, nullable=False),
+    Column("client", _NAME, nullable=False),
+    Column("upstream_request_id", _NAME, nullable=False),
+    Column("attempts", Text, nullable=False),
+    Column("price", Text),
+    *[Column(f"usage_{part}", BigInteger) for part in Usage.__struct_fields__ if part != "estimated"],
+    Column("usage_estimated", Boolean),
+    Index(None, "token_id", "at"),
+    Index(None, "channel_id", "at"),
+)

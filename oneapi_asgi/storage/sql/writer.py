@@ -1,0 +1,94 @@
+"""The one writer: a thread with one connection, on which every change is one transaction, one after the other.
+
+SQLite lets one connection write at a time, so queueing in the process costs nothing and saves waiting for its lock. A
+queue and a callback cost half of what an executor costs. Callers may be cancelled at any moment: they only stop
+waiting, the transaction is carried out or rolled back as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+__all__ = ["Writer"]
+
+T = TypeVar("T")
+_Job = tuple[Callable[[Connection], Any], asyncio.Future[Any]]
+
+
+class Writer:
+    """``connect`` is called in the thread and gives the connection that the thread closes at the end."""
+
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        self._connect = connect
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._closed = False
+        self._ended: asyncio.Future[None] | None = None
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        opened: asyncio.Future[None] = loop.create_future()
+        self._ended = loop.create_future()
+        threading.Thread(target=self._serve, args=(opened, self._ended), name="oneapi-asgi-writer", daemon=True).start()
+        await opened
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Carry out ``work`` in a transaction: committed when it returns, rolled back when it raises.
+
+        :raises RuntimeError: the writer is closed
+        """
+        if self._closed:
+            raise RuntimeError("the storage is closed")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put((work, future))
+        return await future
+
+    async def close(self) -> None:
+        """Finish what was queued, then end the thread."""
+        self._closed = True
+        self._queue.put(None)
+        if self._ended is not None:
+            await asyncio.shield(self._ended)
+
+    def _serve(self, opened: asyncio.Future[None], ended: asyncio.Future[None]) -> None:
+        try:
+            connection = self._connect()
+        except BaseException as error:
+            _answer(opened, None, error)
+        else:
+            _answer(opened, None, None)
+            with closing(connection):
+                while (job := self._queue.get()) is not None:
+                    _carry_out(connection, *job)
+        _answer(ended, None, None)
+
+
+def _carry_out(connection: Connection, work: Callable[[Connection], T], future: asyncio.Future[T]) -> None:
+    try:
+        with connection.begin():
+            result = work(connection)
+    except BaseException as error:
+        _answer(future, None, error)
+    else:
+        _answer(future, result, None)
+
+
+def _answer(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
+    loop = future.get_loop()
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(_resolve, future, result, error)
+
+
+def _resolve(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

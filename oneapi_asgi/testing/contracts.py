@@ -1,0 +1,393 @@
+"""What every storage has to do, as tests to inherit. Prove your own with five lines:
+
+    class TestMyStorage(StorageContract):
+        @pytest.fixture
+        async def storage(self):
+            async with MyStorage() as storage:
+                yield storage
+
+Needs pytest. Each test gets a new, empty storage.
+"""
+# ruff: noqa: ARG002, S101, S106 - these are tests
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from ..models import Attempt, CallRecord, Channel, Price, Secret, Settle, TokenDraft, TokenStatus, Usage
+from ..ports import Storage
+from .ledger_contract import ContractBase, LedgerContract, balance, digest, draft, found, hold
+
+__all__ = ["StorageContract"]
+
+FULL_RECORD = CallRecord(
+    id="call-1",
+    at=1_700_000_000.25,
+    operation="chat",
+    token_id=3,
+    token_name="ci",
+    user_id=1,
+    model="gpt-4o",
+    upstream_model="gpt-4o-2024-11-20",
+    channel_id=7,
+    attempts=(Attempt(7, "first", 0, "gpt-4o-2024-11-20", 429, "rate limited", 0.5),),
+    usage=Usage(input=10, output=5, reasoning=2, cache_read=1, estimated=True),
+    price=Price(input=2_500, output=10_000, cache_read=0),
+    cost=75,
+    status=200,
+    reason="client_gone",
+    stream=True,
+    first_content=0.75,
+    duration=1.5,
+    client="10.0.0.1",
+    upstream_request_id="req-1",
+)
+
+
+class _Tokens(ContractBase):
+    async def test_begins_with_root_alone(self, storage: Storage) -> None:
+        assert list(await storage.list_tokens()) == []
+        assert list(await storage.list_channels()) == []
+        assert dict(await storage.list_prices()) == {}
+        token = await storage.add_token(draft("ci"))
+        assert (token.user_name, token.admin, token.group, token.user_enabled) == ("root", True, "default", True)
+        assert [(await balance(storage, account)).unlimited for account in token.accounts] == [True, True]
+
+    async def test_a_token_is_found_by_its_digest(self, storage: Storage) -> None:
+        wanted = TokenDraft(
+            name="ci",
+            digest=digest("sk-1"),
+            prefix="sk-1…",
+            expires_at=1_900_000_000.5,
+            models=("gpt-*", "o3"),
+            subnets=("10.0.0.0/8", "::1/128"),
+            requests_per_minute=60,
+        )
+        added = await storage.add_token(wanted)
+        assert await storage.find_token(digest("sk-1")) == added
+        assert list(await storage.list_tokens()) == [added]
+        assert added.id > 0
+        for field in ("name", "digest", "prefix", "expires_at", "models", "subnets", "requests_per_minute"):
+            assert getattr(added, field) == getattr(wanted, field)
+        assert added.status == "enabled"
+
+    async def test_an_unknown_digest_finds_nothing(self, storage: Storage) -> None:
+        await storage.add_token(draft("ci"))
+        assert await storage.find_token(digest("other")) is None
+        assert await storage.find_token("") is None
+
+    @pytest.mark.parametrize(
+        ("wallet", "quota", "limited"),
+        [(None, None, False), (None, 5, True), (5, None, True), (5, 5, True), (0, None, True)],
+    )
+    async def test_a_token_is_limited_when_one_of_its_accounts_is(
+        self, storage: Storage, wallet: int | None, quota: int | None, limited: bool
+    ) -> None:
+        await storage.add_user("ann", wallet=wallet)
+        token = await storage.add_token(draft("ci", quota, user="ann"))
+        assert token.limited is limited
+        cap, purse = await storage.balances(token.accounts)
+        assert (cap.unlimited, purse.unlimited) == (quota is None, wallet is None)
+        assert (cap.available, purse.available) == (quota or 0, wallet or 0)
+
+    async def test_tokens_of_one_user_share_the_wallet_only(self, storage: Storage) -> None:
+        first, second = [await storage.add_token(draft(name, 5)) for name in ("a", "b")]
+        assert first.accounts[-1] == second.accounts[-1]
+        assert first.accounts[0] != second.accounts[0]
+
+    async def test_names_and_keys_are_unique(self, storage: Storage) -> None:
+        await storage.add_user("ann")
+        await storage.add_token(draft("ci"))
+        with pytest.raises(ValueError, match="ann"):
+            await storage.add_user("ann")
+        with pytest.raises(ValueError, match="root"):
+            await storage.add_user("root")
+        with pytest.raises(ValueError, match="ci"):
+            await storage.add_token(draft("ci", key="other"))
+        with pytest.raises(ValueError, match="key"):
+            await storage.add_token(draft("other", key="ci"))
+        with pytest.raises(ValueError, match="nobody"):
+            await storage.add_token(draft("new", user="nobody"))
+        await storage.add_token(draft("ci", key="another", user="ann"))
+        assert len(await storage.list_tokens()) == 2
+
+    @pytest.mark.parametrize("quota", [-1, 2**62 + 1, 1.5, True])
+    async def test_a_quota_is_an_amount(self, storage: Storage, quota: int) -> None:
+        with pytest.raises(ValueError, match="quota"):
+            await storage.add_token(draft("ci", quota))
+        with pytest.raises(ValueError, match="quota"):
+            await storage.add_user("ann", wallet=quota)
+        assert list(await storage.list_tokens()) == []
+
+    @pytest.mark.parametrize("status", ["disabled", "expired", "exhausted", "enabled"])
+    async def test_status(self, storage: Storage, status: TokenStatus) -> None:
+        token = await storage.add_token(draft("ci"))
+        await storage.set_token_status(token.id, status)
+        assert (await found(storage, "ci")).status == status
+        with pytest.raises(KeyError):
+            await storage.set_token_status(token.id + 1, status)
+
+    async def test_a_disabled_user(self, storage: Storage) -> None:
+        await storage.add_user("ann", group="vip", admin=True)
+        token = await storage.add_token(draft("ci", user="ann"))
+        assert (token.group, token.admin, token.user_enabled) == ("vip", True, True)
+        await storage.set_user("ann", enabled=False)
+        assert not (await found(storage, "ci")).user_enabled
+        await storage.set_user("ann", enabled=True)
+        assert (await found(storage, "ci")).user_enabled
+        with pytest.raises(KeyError):
+            await storage.set_user("nobody", enabled=False)
+
+
+class _Channels(ContractBase):
+    async def test_a_channel_is_kept_whole(self, storage: Storage) -> None:
+        channel = Channel(
+            id=0,
+            name="first",
+            provider="azure",
+            base_url="https://one.example/v1",
+            api_keys=(Secret("sk-ü-1"), Secret("sk-2")),
+            models=("gpt-*",),
+            model_map={"gpt-4o": "deployment"},
+            groups=("default", "vip"),
+            priority=-1,
+            weight=7,
+            enabled=False,
+        )
+        first = await storage.save_channel(channel)
+        second = await storage.save_channel(Channel(id=0, name="second"))
+        assert first.id != second.id
+        assert min(first.id, second.id) > 0
+        kept = {saved.name: saved for saved in await storage.list_channels()}
+        assert kept == {"first": first, "second": second}
+        assert {field: getattr(first, field) for field in Channel.__struct_fields__ if field != "id"} == {
+            field: getattr(channel, field) for field in Channel.__struct_fields__ if field != "id"
+        }
+        assert [key.reveal() for key in kept["first"].api_keys] == ["sk-ü-1", "sk-2"]
+
+    async def test_overwrite_and_delete(self, storage: Storage) -> None:
+        first = await storage.save_channel(Channel(id=0, name="first"))
+        second = await storage.save_channel(Channel(id=0, name="second"))
+        changed = Channel(id=first.id, name="renamed", weight=3)
+        assert await storage.save_channel(changed) == changed
+        with pytest.raises(ValueError, match="second"):
+            await storage.save_channel(Channel(id=first.id, name="second"))
+        with pytest.raises(ValueError, match="second"):
+            await storage.save_channel(Channel(id=0, name="second"))
+        with pytest.raises(KeyError):
+            await storage.save_channel(Channel(id=second.id + 1, name="third"))
+        await storage.delete_channel(second.id)
+        assert list(await storage.list_channels()) == [changed]
+        with pytest.raises(KeyError):
+            await storage.delete_channel(second.id)
+
+    async def test_ids_are_not_used_twice(self, storage: Storage) -> None:
+        first = await storage.save_channel(Channel(id=0, name="first"))
+        await storage.delete_channel(first.id)
+        assert (await storage.save_channel(Channel(id=0, name="first"))).id != first.id
+
+    async def test_prices(self, storage: Storage) -> None:
+        price = Price(input=1, output=2, cache_read=0, max_output=4096)
+        await storage.set_price("gpt-4o", Price())
+        await storage.set_price("gpt-4o", price)
+        await storage.set_price("oai-*", Price(per_call=3))
+        assert await storage.list_prices() == {"gpt-4o": price, "oai-*": Price(per_call=3)}
+        await storage.set_price("gpt-4o", None)
+        await storage.set_price("never-there", None)
+        assert await storage.list_prices() == {"oai-*": Price(per_call=3)}
+
+
+class _Revision(ContractBase):
+    async def test_moves_with_administration(self, storage: Storage) -> None:
+        seen = [await storage.revision()]
+
+        async def moved() -> bool:
+            seen.append(await storage.revision())
+            return seen[-1] > seen[-2]
+
+        await storage.add_user("ann")
+        await moved()
+        token = await storage.add_token(draft("ci", user="ann"))
+        assert await moved()
+        await storage.set_token_status(token.id, "disabled")
+        assert await moved()
+        await storage.set_user("ann", enabled=False)
+        assert await moved()
+        channel = await storage.save_channel(Channel(id=0, name="first"))
+        assert await moved()
+        await storage.save_channel(Channel(id=channel.id, name="first", weight=2))
+        assert await moved()
+        await storage.delete_channel(channel.id)
+        assert await moved()
+        await storage.set_price("gpt-4o", Price(input=1))
+        assert await moved()
+        await storage.set_price("gpt-4o", None)
+        assert await moved()
+        await storage.declare([Channel(id=0, name="first")], [])
+        assert await moved()
+
+    async def test_stays_with_money_and_records(self, storage: Storage, wallet: int) -> None:
+        before = await storage.revision()
+        await storage.apply([hold("a", [wallet], 10), hold("b", [wallet], 10)])
+        await storage.apply([Settle("a", 20), Settle("b", 0)])
+        await storage.credit(wallet, 5)
+        await storage.expire()
+        await storage.write_records([FULL_RECORD])
+        assert await storage.revision() == before
+
+    async def test_stays_when_a_change_is_refused(self, storage: Storage) -> None:
+        await storage.add_token(draft("ci"))
+        before = await storage.revision()
+        for refused in (
+            storage.add_token(draft("ci")),
+            storage.add_user("root"),
+            storage.save_channel(Channel(id=9, name="x")),
+        ):
+            with pytest.raises((ValueError, KeyError)):
+                await refused
+        assert await storage.revision() == before
+
+
+class _Declarations(ContractBase):
+    async def test_new_changed_and_missing(self, storage: Storage) -> None:
+        await storage.declare([Channel(id=0, name="a"), Channel(id=0, name="b")], [draft("x", 10), draft("y")])
+        ids = {channel.name: channel.id for channel in await storage.list_channels()}
+        tokens = {token.name: token for token in await storage.list_tokens()}
+        changed = TokenDraft(name="x", digest=digest("x"), quota=10, models=("gpt-*",))
+        await storage.declare([Channel(id=0, name="b", weight=5), Channel(id=0, name="c")], [changed])
+        channels = {channel.name: channel for channel in await storage.list_channels()}
+        assert channels.keys() == {"b", "c"}
+        assert (channels["b"].id, channels["b"].weight) == (ids["b"], 5)
+        x, y = await found(storage, "x"), await found(storage, "y")
+        assert (x.id, x.models, x.status, x.accounts) == (tokens["x"].id, ("gpt-*",), "enabled", tokens["x"].accounts)
+        assert (y.id, y.status) == (tokens["y"].id, "disabled")
+
+    async def test_nothing_changes_when_all_is_as_before(self, storage: Storage) -> None:
+        channels = [Channel(id=0, name="a", api_keys=(Secret("sk-1"),), model_map={"m": "n"})]
+        tokens = [draft("x", 10), draft("y")]
+        await storage.declare(channels, tokens)
+        before = (await storage.revision(), await storage.list_channels(), await storage.list_tokens())
+        await storage.declare(channels, tokens)
+        await storage.declare(channels, list(reversed(tokens)))
+        assert (await storage.revision(), await storage.list_channels(), await storage.list_tokens()) == before
+
+    async def test_what_was_added_by_hand_stays(self, storage: Storage) -> None:
+        channel = await storage.save_channel(Channel(id=0, name="hand"))
+        token = await storage.add_token(draft("hand"))
+        await storage.declare([Channel(id=0, name="a")], [draft("x")])
+        await storage.declare([], [])
+        assert list(await storage.list_channels()) == [channel]
+        assert await found(storage, "hand") == token
+
+    async def test_what_was_added_by_hand_becomes_declared(self, storage: Storage) -> None:
+        channel = await storage.save_channel(Channel(id=0, name="a"))
+        token = await storage.add_token(draft("x"))
+        await storage.declare([Channel(id=0, name="a")], [draft("x", key="new")])
+        assert list(await storage.list_channels()) == [channel]
+        assert (await found(storage, "new")).id == token.id
+        assert await storage.find_token(digest("x")) is None
+        await storage.declare([], [])
+        assert list(await storage.list_channels()) == []
+        assert (await found(storage, "new")).status == "disabled"
+
+    async def test_a_token_that_returns_is_enabled(self, storage: Storage) -> None:
+        await storage.declare([], [draft("x")])
+        first = await found(storage, "x")
+        await storage.declare([], [])
+        await storage.declare([], [draft("x")])
+        assert await found(storage, "x") == first
+
+    async def test_a_declared_token_switched_off_by_hand_stays_off(self, storage: Storage) -> None:
+        await storage.declare([], [draft("x", 10)])
+        await storage.set_token_status((await found(storage, "x")).id, "disabled")
+        await storage.declare([], [draft("x", 10)])
+        await storage.declare([], [draft("x", 20)])
+        assert (await found(storage, "x")).status == "disabled"
+
+    @pytest.mark.parametrize(
+        ("before", "after", "left", "limited"),
+        [
+            (100, 150, 110, True),
+            (100, 60, 20, True),
+            (100, 10, 0, True),
+            (100, None, None, False),
+            (None, 100, 60, True),
+            (None, 30, 0, True),
+        ],
+    )
+    async def test_a_changed_quota_moves_the_balance(
+        self, storage: Storage, before: int | None, after: int | None, left: int | None, limited: bool
+    ) -> None:
+        await storage.declare([], [draft("x", before)])
+        token = await found(storage, "x")
+        await storage.apply([hold("a", token.accounts, 40)])
+        await storage.apply([Settle("a", 40)])
+        await storage.declare([], [draft("x", after)])
+        cap = await balance(storage, token.accounts[0])
+        assert (cap.unlimited, cap.used, cap.overdraft) == (after is None, 40, 0)
+        assert left is None or cap.available == left
+        assert (await found(storage, "x")).limited is limited
+
+    async def test_a_quota_taken_away_and_given_again(self, storage: Storage) -> None:
+        await storage.declare([], [draft("x", 100)])
+        token = await found(storage, "x")
+        for step, quota in enumerate((None, 70)):
+            await storage.apply([hold(str(step), token.accounts, 10)])
+            await storage.apply([Settle(str(step), 10)])
+            await storage.declare([], [draft("x", quota)])
+        assert (await balance(storage, token.accounts[0])).available == 50
+
+    async def test_a_larger_quota_pays_what_is_owed(self, storage: Storage) -> None:
+        await storage.declare([], [draft("x", 10)])
+        token = await found(storage, "x")
+        await storage.apply([hold("a", token.accounts, 10)])
+        await storage.apply([Settle("a", 25)])
+        for quota, available, overdraft in ((5, 0, 15), (20, 0, 0), (22, 2, 0)):
+            await storage.declare([], [draft("x", quota)])
+            cap = await balance(storage, token.accounts[0])
+            assert (cap.available, cap.overdraft) == (available, overdraft)
+
+    async def test_keys_may_move_between_declared_tokens(self, storage: Storage) -> None:
+        await storage.declare([], [draft("x", key="1"), draft("y", key="2")])
+        await storage.declare([], [draft("x", key="2"), draft("y", key="1")])
+        assert [(await found(storage, key)).name for key in ("1", "2")] == ["y", "x"]
+        await storage.declare([], [draft("z", key="1"), draft("x", key="2")])
+        assert [(await found(storage, key)).name for key in ("1", "2")] == ["z", "x"]
+
+    async def test_two_tokens_with_one_key_are_refused(self, storage: Storage) -> None:
+        await storage.add_token(draft("hand", key="1"))
+        before = (await storage.revision(), await storage.list_tokens())
+        for drafts in ([draft("x"), draft("y", key="x")], [draft("x", key="1")]):
+            with pytest.raises(ValueError, match="same key"):
+                await storage.declare([Channel(id=0, name="a")], drafts)
+        with pytest.raises(ValueError, match="nobody"):
+            await storage.declare([Channel(id=0, name="a")], [draft("x", user="nobody")])
+        assert (await storage.revision(), await storage.list_tokens()) == before
+        assert list(await storage.list_channels()) == []
+
+
+class _Records(ContractBase):
+    async def read_records(self, storage: Storage) -> Sequence[CallRecord] | None:
+        """What was written, the newest first; None where the storage has no way to tell (the default)."""
+        return None
+
+    async def test_records_are_appended(self, storage: Storage) -> None:
+        others = [CallRecord(id=f"other-{n}", at=float(n), operation="embeddings") for n in range(3)]
+        await storage.write_records([FULL_RECORD, *others[:2]])
+        await storage.write_records([])
+        await storage.write_records(others[2:])
+        kept = await self.read_records(storage)
+        assert kept is None or list(kept) == [*reversed(others), FULL_RECORD]
+
+    async def test_a_record_written_again_is_there_once(self, storage: Storage) -> None:
+        other = CallRecord(id="other", at=1.0, operation="embeddings")
+        await storage.write_records([FULL_RECORD])
+        await storage.write_records([FULL_RECORD, other, other])
+        kept = await self.read_records(storage)
+        assert kept is None or list(kept) == [other, FULL_RECORD]
+
+
+class StorageContract(_Tokens, _Channels, _Revision, _Declarations, LedgerContract, _Records):
+    """All of it. Override the fixture ``storage``, and ``read_records`` if records can be read back."""

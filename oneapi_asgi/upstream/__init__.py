@@ -1,0 +1,21 @@
+"""The one seam to HTTP clients: every byte that leaves the process for a provider passes here.
+
+``Upstream`` is the protocol; ``HttpxUpstream`` works with any ``httpx2.AsyncClient`` or ``httpx.AsyncClient``,
+``AiohttpUpstream`` (in ``upstream.aiohttp``, an extra) is the fast one. Both refuse private addresses, never follow a
+redirect, and ask for uncompressed answers.
+"""
+
+from .guard import AddressGuard, BlockedAddressError
+from .httpx import HttpxUpstream
+from .seam import Incoming, Outgoing, Timeouts, Upstream, UpstreamFault
+
+__all__ = [
+    "AddressGuard",
+    "BlockedAddressError",
+    "HttpxUpstream",
+    "Incoming",
+    "Outgoing",
+    "Timeouts",
+    "Upstream",
+    "UpstreamFault",
+]

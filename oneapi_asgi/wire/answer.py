@@ -1,0 +1,188 @@
+"""What an upstream's answer means: has it begun, is it whole, what did it cost, did it fail. Bytes are only looked at.
+
+``read_answer`` looks at a body that came at once, ``StreamReader`` at the events of a stream, with the only state.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct
+
+from ..models import Usage
+from .sse import datas
+from .usage import guess_output, parse_usage
+
+__all__ = ["Answer", "StreamReader", "read_answer"]
+
+_LAST_EVENTS = frozenset(
+    {
+        "response.completed",
+        "response.incomplete",
+        "transcript.text.done",
+        "speech.audio.done",
+        "image_generation.completed",
+        "image_edit.completed",
+    }
+)
+_FAILED_EVENTS = frozenset({"error", "response.failed"})
+_PREAMBLE_EVENTS = frozenset(
+    {
+        "response.created",
+        "response.queued",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+    }
+)
+
+
+class _Body(Struct, gc=False):
+    usage: Raw | None = None
+    error: Raw | None = None
+
+
+class _Function(Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(Struct, gc=False):
+    function: _Function | None = None
+
+
+class _Delta(Struct, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
+    audio: Raw | None = None
+
+
+class _Choice(Struct, gc=False):
+    delta: _Delta | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    usage: Raw | None = None
+
+
+class _Event(Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: Raw | None = None
+    error: Raw | None = None
+    type: str | None = None
+    response: _Body | None = None
+    delta: Raw | None = None
+
+
+_body = msgspec.json.Decoder(_Body)
+_event = msgspec.json.Decoder(_Event)
+
+
+class Answer(Struct, frozen=True):
+    """A body that came at once. ``failed`` says that it holds an error under a status of success."""
+
+    usage: Usage | None
+    failed: bool
+
+
+def read_answer(body: bytes) -> Answer:
+    try:
+        parsed = _body.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return Answer(None, failed=False)
+    return Answer(parse_usage(parsed.usage) if parsed.usage is not None else None, failed=parsed.error is not None)
+
+
+class StreamReader:
+    """Follows one stream. Feed it whole events; it never changes or delays them.
+
+    ``started``: content, an end or a failure was seen. ``finished``: the answer is whole. ``done``: ``[DONE]`` was
+    seen. ``failed``: the upstream itself told of an error. ``usage``: the last counts that made sense. ``output``: a
+    guess at the output tokens so far, for when no counts come.
+    """
+
+    __slots__ = ("done", "failed", "finished", "output", "started", "usage")
+
+    def __init__(self) -> None:
+        self.started = False
+        self.finished = False
+        self.done = False
+        self.failed = False
+        self.usage: Usage | None = None
+        self.output = 0
+
+    def read(self, events: bytes) -> None:
+        for data in datas(events):
+            if data.startswith(b"[DONE]"):
+                self.started = self.done = True
+            else:
+                self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        try:
+            event = _event.decode(data)
+        except (msgspec.DecodeError, RecursionError):
+            self._content(len(data))  # not a shape that is known here: the caller will know it
+            return
+        if event.error is not None:
+            self.failed = self.started = True
+        if event.usage is not None:
+            self.usage = parse_usage(event.usage) or self.usage
+        if event.choices is not None:
+            for choice in event.choices:
+                self._choice(choice)
+        elif event.type is not None:
+            self._typed(event, event.type)
+        elif not self.started:
+            self._content(len(data))
+
+    def _choice(self, choice: _Choice) -> None:
+        if choice.usage is not None:
+            self.usage = parse_usage(choice.usage) or self.usage
+        if choice.delta is not None and (text := _length(choice.delta)):
+            self._content(text)
+        elif choice.text:
+            self._content(_bytes(choice.text))
+        if choice.finish_reason:
+            self.started = self.finished = True
+
+    def _typed(self, event: _Event, kind: str) -> None:
+        if event.response is not None and event.response.usage is not None:
+            self.usage = parse_usage(event.response.usage) or self.usage
+        if kind in _FAILED_EVENTS:
+            self.failed = self.started = True
+        elif kind in _LAST_EVENTS:
+            self.started = self.finished = True
+        elif kind.endswith(".delta"):
+            self._content(_size(event.delta) - 2)
+        elif kind not in _PREAMBLE_EVENTS:
+            self.started = True
+
+    def _content(self, text: int) -> None:
+        self.started = True
+        self.output += guess_output(text)
+
+
+def _length(delta: _Delta) -> int:
+    if delta.content:
+        return _bytes(delta.content)
+    other = delta.reasoning_content or delta.reasoning or delta.refusal
+    if other:
+        return _bytes(other)
+    if delta.tool_calls:
+        return sum(_function(call.function) for call in delta.tool_calls)
+    return _function(delta.function_call) or _size(delta.audio)
+
+
+def _function(function: _Function | None) -> int:
+    return _bytes(function.name or "") + _bytes(function.arguments or "") if function else 0
+
+
+def _size(raw: Raw | None) -> int:
+    return len(memoryview(raw)) if raw is not None else 0
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

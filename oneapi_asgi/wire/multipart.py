@@ -1,0 +1,122 @@
+"""Where the text fields of a ``multipart/form-data`` body lie (RFC 7578), without copying its files.
+
+python-multipart's parser does the reading. The body is fed whole, so the offsets that it reports are offsets in the
+body.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from ..errors import BadRequest
+
+__all__ = ["FormField", "boundary_of", "form_fields"]
+
+_MAX_PARTS = 1_000
+_MAX_TEXT = 64 * 1024
+_MAX_HEADER = 4 * 1024
+
+
+class FormField(Struct, frozen=True):
+    """A part without a file name: its text, and where that begins and ends in the body."""
+
+    name: str
+    text: str
+    start: int
+    end: int
+
+
+def boundary_of(content_type: str) -> bytes:
+    """
+    :raises BadRequest: the content type names no boundary
+    """
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    if not boundary:
+        raise BadRequest("The content type names no boundary. Let the HTTP client build it.", code="invalid_form")
+    return boundary
+
+
+def form_fields(body: bytes, boundary: bytes) -> list[FormField]:
+    """
+    :raises BadRequest: the form is malformed, cut short, or has too many or too large parts
+    """
+    collector = _Collector(body)
+    try:
+        parser = MultipartParser(boundary, collector.callbacks())  # type: ignore[arg-type]
+        parser.write(body)
+        parser.finalize()
+    except (FormParserError, ValueError) as error:
+        raise BadRequest(f"The form is malformed: {str(error)[:200]}", code="invalid_form") from None
+    if not collector.ended:
+        raise BadRequest("The form ends before its last boundary.", code="invalid_form")
+    return collector.fields
+
+
+class _Collector:
+    """Turns the parser's callbacks into fields."""
+
+    def __init__(self, body: bytes) -> None:
+        self.fields: list[FormField] = []
+        self.ended = False
+        self._body = body
+        self._parts = 0
+
+    def callbacks(self) -> dict[str, object]:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._header_name,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_part_data": self._data,
+            "on_part_end": self._end,
+            "on_end": self._finish,
+        }
+
+    def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            raise BadRequest(f"The form has more than {_MAX_PARTS} parts.", code="invalid_form")
+        self._name: str | None = None
+        self._header, self._value = b"", b""
+        self._start = self._stop = -1
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+        self._bound_header(self._header)
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+        self._bound_header(self._value)
+
+    def _bound_header(self, header: bytes) -> None:
+        if len(header) > _MAX_HEADER:
+            raise BadRequest(f"A part of the form has a header of more than {_MAX_HEADER} bytes.", code="invalid_form")
+
+    def _header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            options = parse_options_header(self._value)[1]
+            if b"filename" not in options:
+                self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        self._header, self._value = b"", b""
+
+    def _data(self, _: bytes, start: int, end: int) -> None:
+        if self._start < 0:
+            self._start = start
+        self._stop = end
+
+    def _end(self) -> None:
+        if self._name is None:
+            return
+        start, end = (self._start, self._stop) if self._start >= 0 else (0, 0)
+        if end - start > _MAX_TEXT:
+            raise BadRequest(f"The field {self._name[:80]!r} has more than {_MAX_TEXT} bytes.", code="invalid_form")
+        try:
+            text = self._body[start:end].decode()
+        except UnicodeDecodeError:
+            raise BadRequest(f"The field {self._name[:80]!r} is not UTF-8.", code="invalid_form") from None
+        self.fields.append(FormField(self._name, text, start, end))
+
+    def _finish(self) -> None:
+        self.ended = True

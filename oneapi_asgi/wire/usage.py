@@ -1,0 +1,106 @@
+"""The counts that an upstream reports, in any of the shapes that OpenAI-compatible providers use, as one ``Usage``.
+
+Chat says ``prompt_tokens`` and ``completion_tokens``, Responses, images and transcription say ``input_tokens`` and
+``output_tokens``, some embeddings say ``total_tokens`` alone, Whisper says ``seconds``. Counts that cannot be
+(negative, not integers, all zero) are no counts: the caller of ``parse_usage`` estimates instead.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+from msgspec import Raw, Struct
+
+from ..models import Usage
+
+__all__ = ["guess_output", "parse_usage"]
+
+_TOO_MANY = 1 << 40
+_ONE_TOKEN = 16
+_BYTES_A_TOKEN = 4
+
+
+class _Details(Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+
+
+class _Reported(Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_cache_hit_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    input_tokens_details: _Details | None = None
+    output_tokens_details: _Details | None = None
+    seconds: float | None = None
+
+
+_decoder = msgspec.json.Decoder(_Reported)
+_NONE = _Details()
+
+
+def parse_usage(raw: Raw | bytes) -> Usage | None:
+    """What a ``usage`` value says, None when it says nothing that can be charged."""
+    try:
+        reported = _decoder.decode(raw)
+    except msgspec.DecodeError:
+        return None
+    given_output = _first(reported.completion_tokens, reported.output_tokens)
+    given_input = _first(reported.prompt_tokens, reported.input_tokens)
+    output = given_output or 0
+    total_only = given_input is None and reported.total_tokens is not None
+    input_ = (reported.total_tokens or 0) - output if total_only else given_input or 0
+    seconds = math.ceil(reported.seconds) if reported.seconds and math.isfinite(reported.seconds) else 0
+    if min(input_, output, seconds) < 0 or not 0 < input_ + output + seconds < _TOO_MANY:
+        return None
+    before = reported.prompt_tokens_details or reported.input_tokens_details or _NONE
+    after = reported.completion_tokens_details or reported.output_tokens_details or _NONE
+    if before is _NONE and after is _NONE and reported.prompt_cache_hit_tokens is None:
+        return Usage(input=input_, output=output, audio_seconds=seconds)
+    cached = _first(before.cached_tokens, reported.prompt_cache_hit_tokens)
+    # Each part is bounded by what is left of its whole, so that a wrong report can never make a price negative.
+    read, written, audio, image = _parts(
+        input_, cached, before.cache_write_tokens, before.audio_tokens, before.image_tokens
+    )
+    reasoning, audio_out, image_out = _parts(output, after.reasoning_tokens, after.audio_tokens, after.image_tokens)
+    return Usage(
+        input=input_,
+        output=output,
+        cache_read=read,
+        cache_write=written,
+        reasoning=reasoning,
+        input_audio=audio,
+        output_audio=audio_out,
+        input_image=image,
+        output_image=image_out,
+        audio_seconds=seconds,
+    )
+
+
+def _first(one: int | None, other: int | None) -> int | None:
+    return one if one is not None else other
+
+
+def _parts(whole: int, *parts: int | None) -> list[int]:
+    bounded = []
+    for part in parts:
+        bounded.append(min(max(part or 0, 0), whole))
+        whole -= bounded[-1]
+    return bounded
+
+
+def guess_output(text: int) -> int:
+    """The tokens in so many bytes of one piece of output, where nobody counts.
+
+    Providers mostly send one token an event; no token is much longer than 16 bytes. What is longer holds several, of
+    about four bytes each.
+    """
+    return 0 if text <= 0 else 1 if text <= _ONE_TOKEN else -(-text // _BYTES_A_TOKEN)

@@ -1,0 +1,148 @@
+"""Starting: on nothing, on what older and newer versions left, on what is no database, and several at once."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.script import ScriptDirectory
+
+from oneapi_asgi.storage import StorageError
+from oneapi_asgi.storage.sql import SQLStorage
+from oneapi_asgi.storage.sql.migrations import configuration
+from oneapi_asgi.storage.sql.schema import REVISIONS, VERSION_TABLE
+
+from .books import rows
+
+SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name"
+
+
+def execute(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+async def open_once(path: Path) -> None:
+    async with SQLStorage(f"sqlite:///{path}") as storage:
+        await storage.revision()
+
+
+async def test_migrations_make_the_same_schema(tmp_path: Path) -> None:
+    created, migrated = tmp_path / "created.db", tmp_path / "migrated.db"
+    await open_once(created)
+    execute(migrated, f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL)")
+    await open_once(migrated)
+    assert rows(migrated, SCHEMA) == rows(created, SCHEMA)
+    assert rows(migrated, f"SELECT * FROM {VERSION_TABLE}") == [(REVISIONS[-1],)]
+    assert rows(created, f"SELECT * FROM {VERSION_TABLE}") == [(REVISIONS[-1],)]
+
+
+def test_every_migration_is_known() -> None:
+    scripts = ScriptDirectory.from_config(configuration()).walk_revisions()
+    assert tuple(reversed([script.revision for script in scripts])) == REVISIONS
+
+
+async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    await open_once(path)
+    execute(path, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    before = rows(path, SCHEMA)
+    with pytest.raises(StorageError, match="newer version"):
+        await open_once(path)
+    assert rows(path, SCHEMA) == before
+
+
+async def test_tables_of_another_program_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    execute(path, "CREATE TABLE users (id INTEGER)", "CREATE TABLE other (id INTEGER)")
+    with pytest.raises(StorageError, match=r"another program \(users\)"):
+        await open_once(path)
+    execute(path, "DROP TABLE users")
+    await open_once(path)
+
+
+async def test_a_failed_migration_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    execute(
+        path,
+        f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL)",
+        "CREATE TABLE transfers (id INTEGER)",
+    )
+    before = rows(path, SCHEMA)
+    with pytest.raises(StorageError, match="already exists"):
+        await open_once(path)
+    assert rows(path, SCHEMA) == before
+
+
+async def test_a_missing_directory(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"no directory .*missing; make it"):
+        await open_once(tmp_path / "missing" / "test.db")
+
+
+async def test_a_directory(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="is a directory"):
+        await open_once(tmp_path)
+
+
+async def test_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    path.write_text("[storage]\nurl = 'this is the configuration file'\n" * 100)
+    with pytest.raises(StorageError, match=r"test\.db: file is not a database"):
+        await open_once(path)
+
+
+async def test_a_file_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await open_once(tmp_path / "test.db")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # the permissions of files do not bind root
+    with pytest.raises(StorageError, match="may not write"):
+        await open_once(tmp_path / "test.db")
+
+
+@pytest.mark.parametrize("url", ["oneapi.db", "postgresql://localhost/x", "sqlite://", "sqlite:///:memory:", ""])
+def test_a_url_that_names_no_file(url: str) -> None:
+    with pytest.raises(ValueError, match="sqlite:///"):
+        SQLStorage(url)
+
+
+START = """
+import asyncio, sys
+from oneapi_asgi.storage.sql import SQLStorage
+
+async def main():
+    async with SQLStorage(sys.argv[1]) as storage:
+        await storage.revision()
+    print("alembic" in sys.modules)
+
+sys.stdin.readline()
+asyncio.run(main())
+"""
+
+
+def test_several_starters_on_an_empty_database(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    command = [sys.executable, "-W", "error", "-c", START, f"sqlite:///{path}"]
+    starters = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(4)
+    ]
+    for starter in starters:  # they have imported nearly everything by now, and wait for this
+        assert starter.stdin is not None
+        starter.stdin.write("go\n")
+        starter.stdin.flush()
+    outputs = [starter.communicate(timeout=30)[0] for starter in starters]
+    assert outputs == ["False\n"] * 4  # neither a new database nor one at the newest revision needs Alembic
+    assert rows(path, "SELECT name FROM users") == [("root",)]
+    assert rows(path, "SELECT count(*) FROM accounts") == [(5,)]
+    assert rows(path, f"SELECT * FROM {VERSION_TABLE}") == [(REVISIONS[-1],)]
+
+
+def test_memory_needs_no_database_library() -> None:
+    check = "import sys, oneapi_asgi.storage.memory; print('sqlalchemy' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", check], text=True) == "False\n"
