@@ -1,1 +1,93 @@
+"""An LLM-API gateway taken apart into composable ASGI components.
+
+``Gateway`` is the whole, mountable under any ASGI app; every component in it can be used alone. The standalone app is
+``oneapi_asgi.app.create_app``, storage on SQL is ``oneapi_asgi.storage.sql.SQLStorage`` (both in the ``standalone`` extra),
+help for tests is in ``oneapi_asgi.testing``.
+"""
+
+from .auth import KeyAuthenticator, TokenAuth
+from .call import Call
+from .endpoints import Endpoints
+from .errors import GatewayError
+from .gateway import Gateway
+from .health import CoolDown, Health, Unjudged
+from .keys import key_digest, key_prefix, new_key
+from .listing import Billing, ModelList
+from .meter import UsageMeter
+from .models import (
+    NANO,
+    QUOTA,
+    Attempt,
+    Balance,
+    CallRecord,
+    Candidate,
+    Channel,
+    Price,
+    Secret,
+    Tier,
+    Token,
+    TokenDraft,
+    Usage,
+)
+from .ports import Storage
+from .pricebook import PriceBook, PriceCatalog
+from .quota import Quota, QuotaGuard
+from .ratelimit import RateLimit, RateLimiter
+from .record import CallRecorder, RecordWriter
+from .relay import Relay
+from .revision import Revision
+from .routing import ChannelPool, ModelRouter
+from .storage.memory import MemoryStorage
+from .upstream import AddressGuard, HttpxUpstream, Timeouts, Upstream, UpstreamFault
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "NANO",
+    "QUOTA",
+    "AddressGuard",
+    "Attempt",
+    "Balance",
+    "Billing",
+    "Call",
+    "CallRecord",
+    "CallRecorder",
+    "Candidate",
+    "Channel",
+    "ChannelPool",
+    "CoolDown",
+    "Endpoints",
+    "Gateway",
+    "GatewayError",
+    "Health",
+    "HttpxUpstream",
+    "KeyAuthenticator",
+    "MemoryStorage",
+    "ModelList",
+    "ModelRouter",
+    "Price",
+    "PriceBook",
+    "PriceCatalog",
+    "Quota",
+    "QuotaGuard",
+    "RateLimit",
+    "RateLimiter",
+    "RecordWriter",
+    "Relay",
+    "Revision",
+    "Secret",
+    "Storage",
+    "Tier",
+    "Timeouts",
+    "Token",
+    "TokenAuth",
+    "TokenDraft",
+    "Unjudged",
+    "Upstream",
+    "UpstreamFault",
+    "Usage",
+    "UsageMeter",
+    "key_digest",
+    "key_prefix",
+    "new_key",
+]

@@ -19,6 +19,7 @@ from oneapi_asgi.storage.sql.schema import REVISIONS, VERSION_TABLE
 
 from .books import rows
 
+UNMIGRATED = f"CREATE TABLE {VERSION_TABLE} (\n\tversion_num VARCHAR(32) NOT NULL\n)"
 SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name"
 
 
@@ -37,7 +38,7 @@ async def open_once(path: Path) -> None:
 async def test_migrations_make_the_same_schema(tmp_path: Path) -> None:
     created, migrated = tmp_path / "created.db", tmp_path / "migrated.db"
     await open_once(created)
-    execute(migrated, f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL)")
+    execute(migrated, UNMIGRATED)
     await open_once(migrated)
     assert rows(migrated, SCHEMA) == rows(created, SCHEMA)
     assert rows(migrated, f"SELECT * FROM {VERSION_TABLE}") == [(REVISIONS[-1],)]
@@ -70,11 +71,7 @@ async def test_tables_of_another_program_are_refused(tmp_path: Path) -> None:
 
 async def test_a_failed_migration_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
-    execute(
-        path,
-        f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL)",
-        "CREATE TABLE transfers (id INTEGER)",
-    )
+    execute(path, UNMIGRATED, "CREATE TABLE transfers (id INTEGER)")
     before = rows(path, SCHEMA)
     with pytest.raises(StorageError, match="already exists"):
         await open_once(path)

@@ -33,10 +33,10 @@ def _accounts() -> None:
         sa.Column("used", sa.BigInteger(), nullable=False),
         sa.Column("overdraft", sa.BigInteger(), nullable=False),
         sa.Column("unlimited", sa.Boolean(), nullable=False),
-        sa.CheckConstraint("overdraft >= 0", name=op.f("ck_accounts_overdraft")),
-        sa.CheckConstraint("unlimited OR balance >= 0", name=op.f("ck_accounts_balance")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
         sa.UniqueConstraint("kind", "owner_id", name=op.f("uq_accounts_kind_owner_id")),
+        sa.CheckConstraint("unlimited OR balance >= 0", name=op.f("ck_accounts_balance")),
+        sa.CheckConstraint("overdraft >= 0", name=op.f("ck_accounts_overdraft")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
         sqlite_autoincrement=True,
     )
 
@@ -180,10 +180,10 @@ def _tokens() -> None:
         sa.Column("requests_per_minute", sa.BigInteger()),
         sa.Column("declared", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
+        sa.UniqueConstraint("user_id", "name", name=op.f("uq_tokens_user_id_name")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_tokens_user_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
         sa.UniqueConstraint("digest", name=op.f("uq_tokens_digest")),
-        sa.UniqueConstraint("user_id", "name", name=op.f("uq_tokens_user_id_name")),
         sqlite_autoincrement=True,
     )
 
@@ -199,7 +199,7 @@ def _transfers() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.CheckConstraint("amount >= 0", name=op.f("ck_transfers_amount")),
-        sa.ForeignKeyConstraint(["credit_account"], ["accounts.id"], name=op.f("fk_transfers_credit_account")),
         sa.ForeignKeyConstraint(["debit_account"], ["accounts.id"], name=op.f("fk_transfers_debit_account")),
+        sa.ForeignKeyConstraint(["credit_account"], ["accounts.id"], name=op.f("fk_transfers_credit_account")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transfers")),
     )
