@@ -16,7 +16,7 @@ TOKEN = "sk-" + "benchmark" * 5 + "abc"
 PACE = 0.02  # seconds between the events of a paced stream
 ANSWER_BYTES = 700
 EVENT_COUNT = 64
-EVENT_BYTES = 200
+TEXT = " a few more words"  # never empty: what holds no content may be held back
 USAGE = {"prompt_tokens": 24, "completion_tokens": 61, "total_tokens": 85}
 
 
@@ -48,14 +48,13 @@ def _event(choices: list[dict[str, object]], usage: object = None) -> bytes:
 
 
 def _delta(text: str) -> bytes:
-    return _event([{"index": 0, "delta": {"content": text}, "logprobs": None, "finish_reason": None}])
+    return _event([{"index": 0, "delta": {"content": text}, "finish_reason": None}])
 
 
 def _events() -> tuple[bytes, ...]:
     role = _event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
-    end = _event([{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}])
-    texts = (_delta("x" * (EVENT_BYTES - len(_delta("")))) for _ in range(EVENT_COUNT - 4))
-    return (role, *texts, end, _event([], USAGE), b"data: [DONE]\n\n")
+    end = _event([{"index": 0, "delta": {}, "finish_reason": "stop"}])
+    return (role, *[_delta(TEXT)] * (EVENT_COUNT - 4), end, _event([], USAGE), b"data: [DONE]\n\n")
 
 
 ANSWER = _answer()

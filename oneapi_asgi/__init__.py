@@ -1,8 +1,8 @@
 """An LLM-API gateway taken apart into composable ASGI components.
 
 ``Gateway`` is the whole, mountable under any ASGI app; every component in it can be used alone. The standalone app is
-``oneapi_asgi.app.create_app``, storage on SQL is ``oneapi_asgi.storage.sql.SQLStorage`` (both in the ``standalone`` extra),
-help for tests is in ``oneapi_asgi.testing``.
+``oneapi_asgi.app.create_app``, storage on SQL is ``oneapi_asgi.storage.sql.SQLStorage`` (both need the ``standalone``
+extra), help for tests is in ``oneapi_asgi.testing``.
 """
 
 from .auth import KeyAuthenticator, TokenAuth

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .gateway import Gateway
 from .genai import GenaiPrices
 from .health import CoolDown, Unjudged
 from .models import Price
 from .ports import Storage
-from .settings import PricingSettings, Settings, load_settings
+from .settings import PricingSettings, Settings, find_config, load_settings
 from .storage.memory import MemoryStorage
 from .upstream import AddressGuard, Timeouts, Upstream
 
@@ -69,20 +68,27 @@ def _default_price(pricing: PricingSettings) -> Price | None:
 
 
 def create_app(settings: Settings) -> ASGIApp:
-    """The gateway as an app of its own. Browsers may call it from any page: its keys travel in headers, not cookies."""
-    return CORSMiddleware(
-        create_gateway(settings),
+    """The gateway as an app of its own, which browsers may call from any page: its keys do not travel in cookies."""
+    gateway = create_gateway(settings)
+    browsers = CORSMiddleware(
+        gateway,
         allow_origins=["*"],
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
         expose_headers=["x-request-id", "retry-after"],
     )
 
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        """Only browsers name an origin, and only they need the middleware."""
+        from_page = scope["type"] == "http" and any(name == b"origin" for name, _ in scope["headers"])
+        await (browsers if from_page else gateway)(scope, receive, send)
+
+    return app
+
 
 def app_from_environ() -> ASGIApp:
-    """What each worker process of a server runs: the settings of ``ONEAPI_CONFIG`` and the other variables.
+    """What each worker process of a server runs: settings found as the command line finds them.
 
     :raises SettingsError: they are mistaken
     """
-    path = os.environ.get("ONEAPI_CONFIG")
-    return create_app(load_settings(Path(path) if path else None, os.environ))
+    return create_app(load_settings(find_config(os.environ), os.environ))

@@ -169,6 +169,8 @@ class ChannelPool:
         channels = self.serving(group, model)
         if not channels:
             raise self._nobody(group, model)
+        if len(channels) == 1 and len(channels[0].api_keys) <= 1:  # nothing to choose
+            return (Candidate(channels[0], 0, upstream_model(channels[0], model)),)
         return plan(channels, model, fit=self.health.fit, rng=self._rng, limit=limit)
 
     def pinned(self, channel_id: int, model: str) -> tuple[Candidate, ...]:

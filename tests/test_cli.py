@@ -3,30 +3,24 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pty
-import signal
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 from typing import Any, TypeVar
 
 import pytest
 from click.testing import CliRunner, Result
 
+from oneapi_asgi import __version__
 from oneapi_asgi.app import open_storage
 from oneapi_asgi.cli.root import root
-from oneapi_asgi.cli.serve import uvicorn_options
 from oneapi_asgi.keys import key_digest
 from oneapi_asgi.models import NANO, Channel, Price, Secret
 from oneapi_asgi.ports import Storage
-from oneapi_asgi.settings import ServerSettings, Settings
+from oneapi_asgi.settings import Settings
 
 T = TypeVar("T")
 
@@ -198,37 +192,6 @@ def test_a_key_comes_from_a_variable_or_stdin(words: tuple[str, ...], typed: str
     assert channel.api_keys == keys
 
 
-def test_a_terminal_is_asked_for_the_key_without_echo(tmp_path: Path) -> None:
-    controller, terminal = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "oneapi_asgi", "channel", "add", "a"],
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        start_new_session=True,
-    )
-    os.close(terminal)
-    try:
-        shown = read_until(controller, "API key of OpenAI: ")
-        os.write(controller, f"{KEY}\n".encode())
-        shown += read_until(controller, "added")
-        assert process.wait(timeout=20) == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(controller)
-    assert KEY not in shown
-    [channel] = stored_channels()
-    assert channel.api_keys == (Secret(KEY),)
-
-
-def read_until(descriptor: int, text: str) -> str:
-    shown = ""
-    while text not in shown:
-        shown += os.read(descriptor, 4096).decode()
-    return shown
-
-
 def test_channels_are_listed_with_masked_keys() -> None:
     assert "channel add NAME" in run("channel", "list").stderr
     run("channel", "add", "a", "--key", KEY, "--key", "short", "--models", "[x],gpt-4o")
@@ -255,7 +218,7 @@ def test_channels_are_listed_with_masked_keys() -> None:
         (("--key", "a b"), ["Error: --key[0]: must be visible ASCII characters, without spaces"]),
         (("--key-env", "NOPE"), ['Error: --key[0] = "env:NOPE": the environment variable is not set']),
         ((), ['Error: --key: missing; provider "openai" needs one']),
-        (("--provider", "azure", "--key", "k"), ["Error: base_url: missing; provider"]),
+        (("--provider", "azure", "--key", "k"), ["Error: --base-url: missing; provider"]),
         (("--key", "k", "--key-env", "X"), ["give either --key or --key-env"]),
         (("--key", "k", "--map", "a"), ['"a" is not of the form NAME=UPSTREAM_NAME']),
         (("--key", "k", "--map", "a="), ['"a=" is not of the form NAME=UPSTREAM_NAME']),
@@ -464,94 +427,5 @@ def test_the_file_is_the_named_one_or_the_usual_one(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.glob("*.db")} == {"oneapi.db", "a.db", "b.db"}
 
 
-# the process itself
-
-
-def test_help_and_version_are_quick() -> None:
-    start = monotonic()
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "oneapi_asgi", "--help"], capture_output=True, text=True, timeout=20
-    )
-    assert monotonic() - start < 5
-    assert "serve" in done.stdout
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "click" in imported
-    assert imported & {"aiohttp", "sqlalchemy", "uvicorn", "rich", "starlette", "oneapi_asgi.app"} == set()
-
-
-@pytest.mark.parametrize("missing", ["click", "oneapi_asgi.cli.session"])
-def test_a_missing_extra_is_told(missing: str) -> None:
-    script = f"import sys; sys.modules[{missing!r}] = None; from oneapi_asgi.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", script, "--help"], capture_output=True, text=True, timeout=20)
-    assert done.returncode == 1
-    told = 'oneapi-asgi needs click: pip install "oneapi-asgi[standalone]"\n'
-    assert (done.stderr == told) is (missing == "click")
-
-
-def test_uvicorn_is_run_as_the_settings_say() -> None:
-    server = ServerSettings(host="::1", port=8080, workers=3, graceful_timeout=1.5)
-    options = uvicorn_options(Settings(server=server))
-    assert (options["host"], options["port"], options["workers"]) == ("::1", 8080, 3)
-    assert options["timeout_graceful_shutdown"] == 2
-    assert options["proxy_headers"] is False
-    assert options["server_header"] is False
-    assert options["lifespan"] == "on"
-
-
-@contextmanager
-def serving(*words: str, workers: int = 1) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "oneapi_asgi", "serve", "--port", str(port), "--workers", str(workers), *words]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        wait_for(port, process)
-        yield port, process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_for(port: int, process: subprocess.Popen[str]) -> None:
-    deadline = monotonic() + 30
-    while monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            sleep(0.05)
-        else:
-            return
-    pytest.fail(f"nothing listens: {process.stderr and process.stderr.read()}")
-
-
-def ask(port: int) -> tuple[int, str | None]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", "/v1/models")
-    answer = connection.getresponse()
-    connection.close()
-    return answer.status, answer.getheader("server")
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_serve_answers_tells_the_first_steps_and_stops(workers: int) -> None:
-    with serving(workers=workers) as (port, process):
-        status, server = ask(port)
-        process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=30)
-    assert status == 401, "the gateway asks for a key"
-    assert server is None
-    assert process.returncode in (0, -signal.SIGTERM)
-    first, *steps = told.splitlines()
-    assert first == f"oneapi-asgi listens on http://127.0.0.1:{port}"
-    assert "channel add NAME" in steps[1]
-    assert "token add NAME" in steps[2]
-    assert "Traceback" not in told
-
-
-def test_serve_says_nothing_of_first_steps_once_there_is_a_token() -> None:
-    run("token", "add", "ci")
-    with serving() as (port, process):
-        process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=30)
-    assert told.splitlines() == [f"oneapi-asgi listens on http://127.0.0.1:{port}"]
+def test_the_version_is_told() -> None:
+    assert run("--version").stdout == f"oneapi-asgi {__version__}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
     """Run the gateway."""
     overrides = _overrides(config, host=host, port=port, workers=workers)
     settings = settings_of(None, {**os.environ, **overrides})
+    _try_address(settings)
     idle = _is_empty(settings)
     click.echo(f"oneapi-asgi listens on {_address(settings)}", err=True)
     if idle:
@@ -63,6 +65,18 @@ def _is_empty(settings: Settings) -> bool:
 def _address(settings: Settings) -> str:
     host = settings.server.host
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
+
+
+def _try_address(settings: Settings) -> None:
+    """Refuse an address that cannot be listened on, in one line and before anything is promised."""
+    host, port = settings.server.host, settings.server.port
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, protocol) as attempt:
+                attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                attempt.bind(address)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {_address(settings)}: {error.strerror}") from None
 
 
 def _run(settings: Settings) -> None:

@@ -76,7 +76,7 @@ def read_options(kind: type[S], options: Mapping[str, object], flags: Mapping[st
     ``flags`` has the options that are not called like the key that they set.
     """
     given = {key: value for key, value in options.items() if value is not None}
-    names = {key: "--" + key.replace("_", "-") for key in given} | dict(flags)
+    names = {key: "--" + key.replace("_", "-") for key in kind.__struct_fields__} | dict(flags)
     try:
         return read_section(kind, given, os.environ, names)
     except SettingsError as error:
@@ -91,7 +91,7 @@ def operate(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:
             'storage.url to "sqlite:///PATH"'
         )
 
-    # Imported late: it brings the whole gateway, and --help need not wait for that.
+    # Imported late: it brings all that a server needs, and --help need not wait for that.
     from ..app import open_storage
 
     async def run() -> T:

@@ -93,10 +93,12 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _override(tree: dict[str, Any], origins: dict[str, str], name: str, value: str) -> None:
-    if not name.startswith(_PREFIX) or name in _NOT_SETTINGS or _is_foreign(name, value):
+    if not name.startswith(_PREFIX) or name in _NOT_SETTINGS:
         return
     path = _paths().get(name)
     if path is None:
+        if _is_foreign(name, value):
+            return
         raise SettingsError([f"{name}: no such setting{did_you_mean(name, _paths())}"])
     origins[".".join(path)] = name
     parent = tree

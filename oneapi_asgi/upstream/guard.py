@@ -62,12 +62,15 @@ class AddressGuard:
     def check_literal(self, host: str) -> None:
         """Check a host that is an address already; names are left for the moment of connecting.
 
-        :raises BlockedAddressError: it is refused
+        :raises BlockedAddressError: it is refused, or is a number that only resolvers take for an address (``127.1``):
+            some clients hand those to the socket without resolving them
         """
         bare = host.strip("[]")
         try:
             ip_address(bare.partition("%")[0])
         except ValueError:
+            if bare.replace(".", "").isdigit():
+                raise BlockedAddressError(f"{host} is not an address in its usual form; write it as one") from None
             return
         self.check(host, (bare,))
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -36,9 +38,13 @@ _PREAMBLE_EVENTS = frozenset(
 )
 
 
+# A union with None would admit nothing but null: a missing key is told by identity, null by its bytes.
+_ABSENT = Raw()
+
+
 class _Body(Struct, gc=False):
-    usage: Raw | None = None
-    error: Raw | None = None
+    usage: Raw = _ABSENT
+    error: Raw = _ABSENT
 
 
 class _Function(Struct, gc=False):
@@ -57,24 +63,26 @@ class _Delta(Struct, gc=False):
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
     function_call: _Function | None = None
-    audio: Raw | None = None
+    audio: Raw = _ABSENT
 
 
 class _Choice(Struct, gc=False):
     delta: _Delta | None = None
     text: str | None = None
     finish_reason: str | None = None
-    usage: Raw | None = None
+    usage: Raw = _ABSENT
 
 
 class _Event(Struct, gc=False):
     choices: list[_Choice] | None = None
-    usage: Raw | None = None
-    error: Raw | None = None
+    usage: Raw = _ABSENT
+    error: Raw = _ABSENT
     type: str | None = None
     response: _Body | None = None
-    delta: Raw | None = None
+    delta: Raw = _ABSENT
 
+
+_text = re.compile(rb'"(?:content|reasoning_content|reasoning|text)"\s*:\s*"((?:[^"\\]|\\.)+)"')
 
 _body = msgspec.json.Decoder(_Body)
 _event = msgspec.json.Decoder(_Event)
@@ -87,23 +95,30 @@ class Answer(Struct, frozen=True):
     failed: bool
 
 
+def _given(raw: Raw) -> bool:
+    return raw is not _ABSENT and bytes(raw) != b"null"
+
+
 def read_answer(body: bytes) -> Answer:
     try:
         parsed = _body.decode(body)
     except (msgspec.DecodeError, RecursionError):
         return Answer(None, failed=False)
-    return Answer(parse_usage(parsed.usage) if parsed.usage is not None else None, failed=parsed.error is not None)
+    return Answer(parse_usage(parsed.usage) if _given(parsed.usage) else None, failed=_given(parsed.error))
 
 
 class StreamReader:
     """Follows one stream. Feed it whole events; it never changes or delays them.
+
+    Runs of plain content, which is nearly all there is, need not be decoded: the first piece shows how such an event
+    ends (no reason to finish, no usage) and how much of it is not text, and what ends the same way is only weighed.
 
     ``started``: content, an end or a failure was seen. ``finished``: the answer is whole. ``done``: ``[DONE]`` was
     seen. ``failed``: the upstream itself told of an error. ``usage``: the last counts that made sense. ``output``: a
     guess at the output tokens so far, for when no counts come.
     """
 
-    __slots__ = ("done", "failed", "finished", "output", "started", "usage")
+    __slots__ = ("_envelope", "_tail", "done", "failed", "finished", "output", "started", "usage")
 
     def __init__(self) -> None:
         self.started = False
@@ -112,6 +127,21 @@ class StreamReader:
         self.failed = False
         self.usage: Usage | None = None
         self.output = 0
+        self._envelope = 0
+        self._tail = b""
+
+    def plain(self, events: bytes) -> tuple[int, int]:
+        """How many bytes at the start of a run are plain content, and how many events."""
+        pieces = events.count(self._tail) if self._tail else 0
+        if not pieces:
+            return 0, 0
+        end = events.rfind(self._tail) + len(self._tail)
+        return (end, pieces) if events.count(b"\n\n", 0, end) == pieces else (0, 0)
+
+    def weigh(self, size: int, pieces: int) -> None:
+        """Count so much plain content without reading it."""
+        text = max(size // pieces - self._envelope, 1)
+        self.output += pieces * guess_output(text)
 
     def read(self, events: bytes) -> None:
         for data in datas(events):
@@ -126,20 +156,22 @@ class StreamReader:
         except (msgspec.DecodeError, RecursionError):
             self._content(len(data))  # not a shape that is known here: the caller will know it
             return
-        if event.error is not None:
+        if _given(event.error):
             self.failed = self.started = True
-        if event.usage is not None:
+        if _given(event.usage):
             self.usage = parse_usage(event.usage) or self.usage
         if event.choices is not None:
             for choice in event.choices:
                 self._choice(choice)
+            if not self._tail and self.output and not self.finished:
+                self._learn(data)
         elif event.type is not None:
             self._typed(event, event.type)
         elif not self.started:
             self._content(len(data))
 
     def _choice(self, choice: _Choice) -> None:
-        if choice.usage is not None:
+        if _given(choice.usage):
             self.usage = parse_usage(choice.usage) or self.usage
         if choice.delta is not None and (text := _length(choice.delta)):
             self._content(text)
@@ -149,7 +181,7 @@ class StreamReader:
             self.started = self.finished = True
 
     def _typed(self, event: _Event, kind: str) -> None:
-        if event.response is not None and event.response.usage is not None:
+        if event.response is not None and _given(event.response.usage):
             self.usage = parse_usage(event.response.usage) or self.usage
         if kind in _FAILED_EVENTS:
             self.failed = self.started = True
@@ -159,6 +191,13 @@ class StreamReader:
             self._content(_size(event.delta) - 2)
         elif kind not in _PREAMBLE_EVENTS:
             self.started = True
+
+    def _learn(self, data: bytes) -> None:
+        """Take the first piece of content as the pattern of those to come."""
+        end = data.rfind(b'"finish_reason"')
+        if end > 0 and (found := _text.search(data, 0, end)):
+            self._tail = data[end:] + b"\n\n"
+            self._envelope = len(data) - len(found[1]) + len(b"data: \n\n")
 
     def _content(self, text: int) -> None:
         self.started = True
@@ -180,8 +219,8 @@ def _function(function: _Function | None) -> int:
     return _bytes(function.name or "") + _bytes(function.arguments or "") if function else 0
 
 
-def _size(raw: Raw | None) -> int:
-    return len(memoryview(raw)) if raw is not None else 0
+def _size(raw: Raw) -> int:
+    return len(memoryview(raw)) if _given(raw) else 0
 
 
 def _bytes(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["OPERATIONS", "Operation", "operation_at"]
+__all__ = ["ARRAY", "BOOLEAN", "NULL", "NUMBER", "OBJECT", "OPERATIONS", "STRING", "Operation", "operation_at"]
 
 STRING = b'"'
 NUMBER = b"-0123456789"

@@ -6,8 +6,6 @@ be hidden: the usage report that the gateway asked for and the caller did not.
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 from msgspec import Raw, Struct
 
@@ -21,7 +19,6 @@ from .usage import parse_usage
 __all__ = ["Passage"]
 
 _MAX_HELD = 64 * 1024
-_NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
 
 class _Report(Struct):
@@ -30,6 +27,7 @@ class _Report(Struct):
 
 
 _report = msgspec.json.Decoder(_Report)
+_json = msgspec.json.Decoder(Raw)
 
 
 class Passage:
@@ -39,7 +37,7 @@ class Passage:
     ``[DONE]``, which is then added where the upstream forgot it.
     """
 
-    __slots__ = ("_ends_with_done", "_framer", "_held", "_hide_usage", "_uncounted", "reader")
+    __slots__ = ("_ends_with_done", "_framer", "_held", "_hide_usage", "_plain", "_plain_size", "_uncounted", "reader")
 
     def __init__(self, *, hide_usage: bool = False, ends_with_done: bool = False, limit: int = MAX_EVENT) -> None:
         self.reader = StreamReader()
@@ -47,6 +45,7 @@ class Passage:
         self._hide_usage = hide_usage
         self._ends_with_done = ends_with_done
         self._held = b""
+        self._plain = self._plain_size = 0
         self._uncounted = b""
 
     def feed(self, chunk: bytes) -> bytes:
@@ -58,6 +57,9 @@ class Passage:
 
     def count(self) -> None:
         """Look at what ``feed`` returned last."""
+        if self._plain:
+            self.reader.weigh(self._plain_size, self._plain)
+            self._plain = 0
         if self._uncounted:
             self.reader.read(self._uncounted)
             self._uncounted = b""
@@ -74,9 +76,8 @@ class Passage:
 
     def finish(self) -> bytes:
         """What is still to be sent after an upstream that ended as it should. An event without its last empty line,
-        which the SDKs would drop, gets it."""
-        rest = self._framer.rest
-        tail = self._pass(rest + (b"\n" if rest.endswith((b"\n", b"\r")) else b"\n\n")) if rest else b""
+        which the SDKs would drop, gets it; half an event is left out."""
+        tail = self._pass(_ended(self._framer.rest))
         self.count()
         tail, self._held = self._held + tail, b""
         forgotten = self.reader.finished and not self.reader.done
@@ -91,13 +92,19 @@ class Passage:
     def _pass(self, events: bytes) -> bytes:
         if not events:
             return b""
-        visible = _without_report(events) if self._hide_usage else events
         if self.reader.started:
-            self._uncounted = events
-            return visible
+            return self._follow(events)
         self.reader.read(events)
-        self._held += visible
+        self._held += _without_report(events) if self._hide_usage else events
         return self._release()
+
+    def _follow(self, events: bytes) -> bytes:
+        end, self._plain = self.reader.plain(events)
+        self._plain_size = end
+        if end == len(events):
+            return events
+        self._uncounted = rest = events[end:]
+        return events[:end] + _without_report(rest) if self._hide_usage else events
 
     def _release(self) -> bytes:
         if not self.reader.started and len(self._held) < _MAX_HELD:
@@ -106,9 +113,23 @@ class Passage:
         return held
 
 
+def _ended(rest: bytes) -> bytes:
+    """The last event, ended, if it is whole. Line ends alone are what a CRLF leaves that came in two."""
+    if not rest.strip(b"\r\n"):
+        return rest
+    event = rest + (b"\n" if rest.endswith((b"\n", b"\r")) else b"\n\n")
+    return event if all(data == b"[DONE]" or _is_json(data) for data in datas(event)) else b""
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        _json.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
 def _without_report(events: bytes) -> bytes:
-    if not _NO_CHOICES.search(events):
-        return events
     return b"".join(event for event in split(events) if not _is_report(event))
 
 

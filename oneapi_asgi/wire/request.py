@@ -23,6 +23,7 @@ __all__ = ["Head", "JSONRequest", "MultipartRequest", "Request", "parse_request"
 MAX_OUTPUT = 10_000_000
 MAX_CHOICES = 128
 _MODEL_LENGTH = 256
+_COMMA, _SPACE = ord(","), ord(" ")
 _KINDS = {'"': "string", "-": "number", "t": "boolean", "[": "array", "{": "object", "n": "null"}
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
@@ -144,23 +145,28 @@ def _locate(body: bytes, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
     spans: dict[str, tuple[int, int]] = {}
     at = _skip(body, 0) + 1
     for key, raw in values.items():
-        name = b'"%b"' % key.encode()
-        at = _skip(body, at)
-        if not body.startswith(name, at):
-            raise _repeated(body)
-        at = _skip(body, _skip(body, at + len(name)) + 1)
-        if not body.startswith(raw, at):
+        at = _value_at(body, at, b'"%b"' % key.encode())
+        if at < 0 or not body.startswith(raw, at):
             raise _repeated(body)
         end = at + len(memoryview(raw))
         spans[key] = (at, end)
-        at = _skip(body, end) + 1
+        at = end + 1 if body[end] == _COMMA else _skip(body, end) + 1
     if values and _skip(body, at) < len(body):
         raise _repeated(body)
     return spans
 
 
+def _value_at(body: bytes, at: int, name: bytes) -> int:
+    """Where the value begins whose quoted key is due at this place; -1 when another key stands there."""
+    at = _skip(body, at)
+    if not body.startswith(name, at):
+        return -1
+    return _skip(body, _skip(body, at + len(name)) + 1)
+
+
 def _skip(body: bytes, at: int) -> int:
-    while at < len(body) and body[at] in b" \t\n\r":
+    """The first place from here that is no white space."""
+    while at < len(body) and body[at] <= _SPACE:
         at += 1
     return at
 
@@ -172,7 +178,10 @@ def _repeated(body: bytes) -> BadRequest:
     def top_level(pairs: list[tuple[str, object]]) -> None:
         keys[:] = [key for key, _ in pairs]  # the outermost object closes last
 
-    json.loads(body, object_pairs_hook=top_level)
+    try:
+        json.loads(body, object_pairs_hook=top_level, parse_int=str)  # as integers, long ones would be refused
+    except RecursionError:
+        return BadRequest("The body is nested too deeply. Flatten it.", code="invalid_json")
     twice = next((key for key in keys if keys.count(key) > 1), None)
     if twice is None:
         return BadRequest("A key of the object is written with escapes. Write it plainly.", code="invalid_json")

@@ -40,6 +40,8 @@ class _Reported(Struct):
     completion_tokens_details: _Details | None = None
     input_tokens_details: _Details | None = None
     output_tokens_details: _Details | None = None
+    input_token_details: _Details | None = None
+    output_token_details: _Details | None = None
     seconds: float | None = None
 
 
@@ -61,8 +63,7 @@ def parse_usage(raw: Raw | bytes) -> Usage | None:
     seconds = math.ceil(reported.seconds) if reported.seconds and math.isfinite(reported.seconds) else 0
     if min(input_, output, seconds) < 0 or not 0 < input_ + output + seconds < _TOO_MANY:
         return None
-    before = reported.prompt_tokens_details or reported.input_tokens_details or _NONE
-    after = reported.completion_tokens_details or reported.output_tokens_details or _NONE
+    before, after = _details(reported)
     if before is _NONE and after is _NONE and reported.prompt_cache_hit_tokens is None:
         return Usage(input=input_, output=output, audio_seconds=seconds)
     cached = _first(before.cached_tokens, reported.prompt_cache_hit_tokens)
@@ -83,6 +84,13 @@ def parse_usage(raw: Raw | bytes) -> Usage | None:
         output_image=image_out,
         audio_seconds=seconds,
     )
+
+
+def _details(reported: _Reported) -> tuple[_Details, _Details]:
+    """Transcription and realtime write "token", all others "tokens"."""
+    before = reported.prompt_tokens_details or reported.input_tokens_details or reported.input_token_details
+    after = reported.completion_tokens_details or reported.output_tokens_details or reported.output_token_details
+    return before or _NONE, after or _NONE
 
 
 def _first(one: int | None, other: int | None) -> int | None:

@@ -36,7 +36,7 @@ Step = list[Settle | Reserve] | tuple[int, int]
 
 
 @given(steps)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_three_ledgers_agree(history: list[Step]) -> None:
     asyncio.run(_compare(history))
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from oneapi_asgi.models import (
     Attempt,
@@ -26,7 +28,9 @@ from oneapi_asgi.models import (
 from oneapi_asgi.ports import Storage
 from oneapi_asgi.storage import StorageError
 from oneapi_asgi.storage.ledger import Account, carry_out
-from oneapi_asgi.storage.sql import SQLStorage, ledger
+from oneapi_asgi.storage.sql import SQLStorage, ledger, opening, schema
+from oneapi_asgi.storage.sql.statements import param, sql
+from oneapi_asgi.storage.sql.workers import Workers
 from oneapi_asgi.testing.contracts import StorageContract
 
 from .books import audit, rows
@@ -126,14 +130,14 @@ async def test_rows_of_ended_reservations_and_double_entry(
         ("b", "released", 0),
         ("c", "held", 0),
     ]
-    system = {owner: number for owner, number in rows(path, "SELECT owner_id, id FROM accounts WHERE kind = 'system'")}
+    system = [number for (number,) in rows(path, "SELECT id FROM accounts WHERE kind = 'system' ORDER BY owner_id")]
     cap, wallet = accounts
     assert rows(path, "SELECT debit_account, credit_account, amount, kind, reservation_id FROM transfers") == [
-        (system[1], wallet, 1_000, "grant", None),
-        (cap, system[4], 40, "charge", "a"),
-        (wallet, system[2], 40, "charge", "a"),
-        (system[1], wallet, 5, "grant", None),
-        (wallet, system[1], 10, "withdrawal", None),
+        (system[0], wallet, 1_000, "grant", None),
+        (cap, system[3], 40, "charge", "a"),
+        (wallet, system[1], 40, "charge", "a"),
+        (system[0], wallet, 5, "grant", None),
+        (wallet, system[0], 10, "withdrawal", None),
     ]
 
 
@@ -234,6 +238,22 @@ async def test_writes_survive_cancellation(storage: SQLStorage, accounts: tuple[
     assert await storage.apply([Settle(str(number), 5) for number in range(300)]) == [Settled(0)] * 300
 
 
+async def test_readers_cannot_write(storage: SQLStorage) -> None:
+    with pytest.raises(OperationalError, match="readonly"):
+        await storage._read(lambda connection: connection.execute(text("DELETE FROM users")))
+
+
+async def test_closing_with_reads_under_way(path: Path) -> None:
+    async with SQLStorage(f"sqlite:///{path}") as storage:
+        await storage.add_token(TokenDraft(name="ci", digest="d"))
+        reads = [asyncio.create_task(storage.find_token("d")) for _ in range(10)]
+        await asyncio.sleep(0.002)
+    tokens = await asyncio.gather(*reads)
+    assert all(token is not None for token in tokens)
+    del reads
+    gc.collect()
+
+
 async def test_closing_waits_for_what_was_queued(path: Path) -> None:
     async with SQLStorage(f"sqlite:///{path}") as storage:
         token = await storage.add_token(TokenDraft(name="ci", digest="d", quota=100))
@@ -241,6 +261,32 @@ async def test_closing_waits_for_what_was_queued(path: Path) -> None:
         await asyncio.sleep(0)
     assert await asyncio.gather(*writes) == [[Reserved(1)]] * 100
     audit(path)
+
+
+async def test_a_closed_writer_says_so(path: Path) -> None:
+    writer = Workers(partial(opening.connect_writer, opening.parse(f"sqlite:///{path}")))
+    await writer.start()
+    await writer.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await writer.run(lambda _: None)
+
+
+async def test_a_writer_outlives_errors_and_rolls_back(storage: SQLStorage, accounts: tuple[int, ...]) -> None:
+    def spend_and_fail(connection: Connection) -> None:
+        connection.execute(text("UPDATE accounts SET used = 77"))
+        raise LookupError("half way")
+
+    for _ in range(3):
+        with pytest.raises(LookupError, match="half way"):
+            await storage._write(spend_and_fail)
+    assert [balance.used for balance in await storage.balances(accounts)] == [0, 0]
+
+
+def test_a_hot_statement_names_its_parameters_in_order() -> None:
+    construct = select(schema.tokens).where(schema.tokens.c.id == param("id"), schema.tokens.c.name == param("name"))
+    assert sql(construct, "id", "name").endswith("WHERE tokens.id = ? AND tokens.name = ?")
+    with pytest.raises(TypeError, match="takes"):
+        sql(construct, "name", "id")
 
 
 def test_an_account_is_one_signed_number() -> None:

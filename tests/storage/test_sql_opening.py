@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from oneapi_asgi.storage import StorageError
-from oneapi_asgi.storage.sql import SQLStorage
+from oneapi_asgi.storage.sql import SQLStorage, opening
 from oneapi_asgi.storage.sql.migrations import configuration
 from oneapi_asgi.storage.sql.schema import REVISIONS, VERSION_TABLE
 
@@ -88,6 +89,32 @@ async def test_a_directory(tmp_path: Path) -> None:
         await open_once(tmp_path)
 
 
+LOCKS = pytest.mark.parametrize("lock", [["BEGIN EXCLUSIVE"], ["BEGIN", "SELECT * FROM other"]])
+
+
+@LOCKS
+async def test_a_new_file_that_is_locked_for_a_moment(tmp_path: Path, lock: list[str]) -> None:
+    path = tmp_path / "test.db"
+    execute(path, "CREATE TABLE other (id INTEGER)")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in lock:
+            connection.execute(statement)
+        asyncio.get_running_loop().call_later(0.1, connection.rollback)
+        await open_once(path)
+
+
+@LOCKS
+async def test_a_file_that_stays_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: list[str]) -> None:
+    path = tmp_path / "test.db"
+    execute(path, "CREATE TABLE other (id INTEGER)")
+    monkeypatch.setattr(opening, "_WAIT", 50)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in lock:
+            connection.execute(statement)
+        with pytest.raises(StorageError, match="database is locked"):
+            await open_once(path)
+
+
 async def test_no_database(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     path.write_text("[storage]\nurl = 'this is the configuration file'\n" * 100)
@@ -110,7 +137,7 @@ def test_a_url_that_names_no_file(url: str) -> None:
 
 START = """
 import asyncio, sys
-from oneapi_asgi.storage.sql import SQLStorage
+from oneapi_asgi.storage.sql import SQLStorage, opening
 
 async def main():
     async with SQLStorage(sys.argv[1]) as storage:

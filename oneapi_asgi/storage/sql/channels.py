@@ -23,8 +23,11 @@ __all__ = [
 ]
 
 
+_REVISION = select(meta.c.value).where(meta.c.name == "revision")
+
+
 def revision(connection: Connection) -> int:
-    return int(connection.scalars(select(meta.c.value).where(meta.c.name == "revision")).one())
+    return int(connection.scalars(_REVISION).one())
 
 
 def move_revision(connection: Connection) -> None:

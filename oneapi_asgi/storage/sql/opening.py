@@ -8,19 +8,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import URL, Connection, NullPool, create_engine, event, insert, inspect, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DatabaseError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from .. import StorageError
 from .schema import REVISIONS, VERSION_TABLE, metadata, version
 
-__all__ = ["connect", "explained", "parse", "prepare", "reading_engine"]
+__all__ = ["connect_reader", "connect_writer", "explained", "parse", "prepare"]
 
-_READERS = 4
 _WAIT = 10_000  # milliseconds that a connection waits for the write lock of another process
 
 
@@ -54,60 +52,56 @@ def explained(url: URL) -> Iterator[None]:
         raise StorageError(f"cannot open {path}: there is no directory {path.parent}; make it, or name another file")
     if path.is_dir():
         raise StorageError(f"cannot open {path}: it is a directory; name a file in it")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    # Its directory too: SQLite keeps a log and an index beside the file.
+    if not all(os.access(place, os.W_OK) for place in (path.parent, path) if place.exists()):
         raise StorageError(f"cannot open {path}: this process may not write there")
     try:
         yield
-    except DatabaseError as error:
-        raise StorageError(f"cannot open {path}: {error.orig}") from error
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        raise StorageError(f"cannot open {path}: {getattr(error, 'orig', error)}") from error
 
 
-def connect(url: URL) -> Connection:
-    """A connection for writing: each of its transactions takes the write lock at once."""
+def connect_writer(url: URL) -> Connection:
+    """Each transaction takes the write lock at once: taken after a first read, it could only fail."""
+    pragmas = (f"busy_timeout={_WAIT}", "synchronous=NORMAL", "foreign_keys=ON")
+    connection = _connect(url, "BEGIN IMMEDIATE", *pragmas)
+    _write_ahead(connection)
+    return connection
+
+
+def connect_reader(url: URL) -> Connection:
+    """Each transaction sees the database as it was at its first read."""
+    return _connect(url, "BEGIN", f"busy_timeout={_WAIT}", "query_only=ON")
+
+
+def _connect(url: URL, begin: str, *pragmas: str) -> Connection:
     engine = create_engine(url, poolclass=NullPool)
-    event.listen(engine, "connect", _set_up_writer)
-    event.listen(engine, "begin", _begin)
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: DBAPIConnection, _: Any) -> None:
+        # The driver would open transactions by itself, and too late.
+        connection.isolation_level = None
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
     return engine.connect()
 
 
-def reading_engine(url: URL) -> AsyncEngine:
-    engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), pool_size=_READERS, max_overflow=0)
-    event.listen(engine.sync_engine, "connect", _set_up_reader)
-    return engine
-
-
-def _set_up_writer(connection: DBAPIConnection, _: Any) -> None:
-    # The driver would open transactions by itself, too late to take the lock before the first read.
-    connection.isolation_level = None
-    _pragmas(connection, f"busy_timeout={_WAIT}", "synchronous=NORMAL", "foreign_keys=ON")
-    _write_ahead(connection)
-
-
-def _set_up_reader(connection: DBAPIConnection, _: Any) -> None:
-    _pragmas(connection, f"busy_timeout={_WAIT}", "query_only=ON")
-
-
-def _pragmas(connection: DBAPIConnection, *pragmas: str) -> None:
-    cursor = connection.cursor()
-    for pragma in pragmas:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _write_ahead(connection: DBAPIConnection) -> None:
+def _write_ahead(connection: Connection) -> None:
     # The one pragma that does not wait for the lock: processes that open a new file at once get in each other's way.
+    driver = cast("sqlite3.Connection", connection.connection.dbapi_connection)
     deadline = time.monotonic() + _WAIT / 1000
     while True:
         try:
-            return _pragmas(connection, "journal_mode=WAL")
+            return driver.execute("PRAGMA journal_mode=WAL").close()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def prepare(connection: Connection) -> None:

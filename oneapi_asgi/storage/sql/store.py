@@ -1,4 +1,4 @@
-"""``SQLStorage``: the protocols of ``ports`` as transactions of one writer and reads through a small pool."""
+"""``SQLStorage``: the protocols of ``ports`` as transactions of one writer and a few readers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ...models import (
     Balance,
@@ -28,20 +27,23 @@ from ...models import (
     TokenDraft,
     TokenStatus,
 )
-from . import channels, ledger, opening, records, tokens
+from . import channels, ledger, opening, tokens
 from .declare import declare
 from .ledger import Circuits
-from .writer import Writer
+from .records import list_records, write_records
+from .workers import Workers
 
 __all__ = ["SQLStorage"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_READERS = 4
+
 
 class _Opened(Struct, frozen=True):
-    writer: Writer
-    readers: AsyncEngine
+    writer: Workers
+    readers: Workers
     circuits: Circuits
     closing: AsyncExitStack
 
@@ -65,13 +67,14 @@ class SQLStorage:
         if self._opened is not None:
             raise RuntimeError("the storage is open already")
         async with AsyncExitStack() as stack:
-            writer = Writer(partial(opening.connect, self._url))
+            writer = Workers(partial(opening.connect_writer, self._url))
+            readers = Workers(partial(opening.connect_reader, self._url), _READERS)
+            stack.push_async_callback(writer.close)
+            stack.push_async_callback(readers.close)
             with opening.explained(self._url):
                 await writer.start()
-                stack.push_async_callback(writer.close)
                 circuits = await writer.run(partial(_prepare, now=self._clock()))
-            readers = opening.reading_engine(self._url)
-            stack.push_async_callback(readers.dispose)
+                await readers.start()
             self._opened = _Opened(writer, readers, circuits, stack.pop_all())
         return self
 
@@ -91,8 +94,7 @@ class SQLStorage:
         return self._opened
 
     async def _read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
-        async with self._open.readers.connect() as connection:
-            return await connection.run_sync(work, *args, **options)
+        return await self._open.readers.run(lambda connection: work(connection, *args, **options))
 
     async def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
         return await self._open.writer.run(lambda connection: work(connection, *args, **options))
@@ -129,12 +131,12 @@ class SQLStorage:
 
     # Records
 
-    async def write_records(self, records_: Sequence[CallRecord]) -> None:
-        await self._write(records.write_records, records_)
+    async def write_records(self, records: Sequence[CallRecord]) -> None:
+        await self._write(write_records, records)
 
     async def list_records(self, limit: int = 100) -> Sequence[CallRecord]:
         """The records that were written last, the newest first."""
-        return await self._read(records.list_records, limit)
+        return await self._read(list_records, limit)
 
     # Users and tokens
 

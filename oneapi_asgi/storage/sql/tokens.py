@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Insert, and_, insert, select, update
+from sqlalchemy import Connection, Insert, and_, bindparam, insert, select, update
 
 from ...models import Token, TokenDraft, TokenStatus
 from ..declaring import KnownToken, TokenChanges
@@ -44,6 +44,7 @@ _TOKENS = (
     .join(_wallet, and_(_wallet.c.kind == "user", _wallet.c.owner_id == users.c.id))
     .order_by(tokens.c.id)
 )
+_BY_DIGEST = _TOKENS.where(tokens.c.digest == bindparam("wanted"))
 
 
 def add_user(
@@ -78,7 +79,7 @@ def user_id(connection: Connection, name: str) -> int:
 
 
 def find_token(connection: Connection, digest: str) -> Token | None:
-    row = connection.execute(_TOKENS.where(tokens.c.digest == digest)).mappings().first()
+    row = connection.execute(_BY_DIGEST, {"wanted": digest}).mappings().first()
     return None if row is None else token_of(row)
 
 

@@ -1,0 +1,172 @@
+"""The command as a process of its own: on a terminal, without the extra, and serving."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+from click.testing import CliRunner
+
+from oneapi_asgi.cli.root import root
+from oneapi_asgi.cli.serve import uvicorn_options
+from oneapi_asgi.settings import ServerSettings, Settings
+
+KEY = "sk-upstream-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("ONEAPI_")]:
+        monkeypatch.delenv(name)
+
+
+def test_a_terminal_is_asked_for_the_key_without_echo() -> None:
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "oneapi_asgi", "channel", "add", "a"],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    try:
+        shown = read_until(controller, "API key of OpenAI: ")
+        os.write(controller, f"{KEY}\n".encode())
+        shown += read_until(controller, "added")
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(controller)
+    assert KEY not in shown
+    [channel] = json.loads(CliRunner().invoke(root, ["channel", "list", "--json"]).stdout)
+    assert channel["keys"] == ["…6789"]
+
+
+def read_until(descriptor: int, text: str) -> str:
+    shown = ""
+    while text not in shown:
+        shown += os.read(descriptor, 4096).decode()
+    return shown
+
+
+def test_help_does_not_wait_for_what_it_does_not_need() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "oneapi_asgi", "--help"], capture_output=True, text=True, timeout=20
+    )
+    assert "serve" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "click" in imported
+    assert imported & {"aiohttp", "sqlalchemy", "uvicorn", "rich", "oneapi_asgi.app"} == set()
+
+
+@pytest.mark.parametrize("missing", ["click", "oneapi_asgi.cli.session"])
+def test_a_missing_extra_is_told(missing: str) -> None:
+    script = f"import sys; sys.modules[{missing!r}] = None; from oneapi_asgi.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", script, "--help"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    told = 'oneapi-asgi needs click: pip install "oneapi-asgi[standalone]"\n'
+    assert (done.stderr == told) is (missing == "click")
+
+
+def test_uvicorn_is_run_as_the_settings_say() -> None:
+    server = ServerSettings(host="::1", port=8080, workers=3, graceful_timeout=1.5)
+    options = uvicorn_options(Settings(server=server))
+    assert (options["host"], options["port"], options["workers"]) == ("::1", 8080, 3)
+    assert options["timeout_graceful_shutdown"] == 2
+    assert options["proxy_headers"] is False
+    assert options["server_header"] is False
+    assert options["lifespan"] == "on"
+
+
+@contextmanager
+def serving(workers: int = 1, environ: Mapping[str, str] | None = None) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "oneapi_asgi", "serve", "--port", str(port), "--workers", str(workers)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environ or {})})
+    try:
+        wait_until_it_listens(port, process)
+        yield port, process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_until_it_listens(port: int, process: subprocess.Popen[str]) -> None:
+    deadline = monotonic() + 30
+    while monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            sleep(0.05)
+        else:
+            return
+    pytest.fail(f"nothing listens: {process.stderr and process.stderr.read()}")
+
+
+def ask(port: int) -> tuple[int, str | None]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/v1/models")
+    answer = connection.getresponse()
+    connection.close()
+    return answer.status, answer.getheader("server")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_serve_answers_tells_the_first_steps_and_stops(workers: int) -> None:
+    with serving(workers=workers) as (port, process):
+        status, server = ask(port)
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=30)
+    assert status == 401, "the gateway asks for a key"
+    assert server is None
+    assert process.returncode in (0, -signal.SIGTERM)
+    first, *steps = told.splitlines()
+    assert first == f"oneapi-asgi listens on http://127.0.0.1:{port}"
+    assert "channel add NAME" in steps[1]
+    assert "token add NAME" in steps[2]
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(("host", "reason"), [("127.0.0.1", "Address already in use"), ("no.invalid", "")])
+def test_serve_refuses_an_address_that_it_cannot_have(host: str, reason: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = CliRunner().invoke(root, ["serve", "--host", host, "--port", str(port)])
+    assert refused.exit_code == 1
+    told = refused.stderr
+    assert told.startswith(f"Error: cannot listen on http://{host}:{port}: {reason}")
+    assert told.count("\n") == 1
+
+
+def test_serve_in_memory_asks_for_declarations_and_ends_at_an_interrupt() -> None:
+    with serving(environ={"ONEAPI_STORAGE__URL": "memory:"}) as (_, process):
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert "declare [[channels]] and [[tokens]]" in told
+    assert "Traceback" not in told
+
+
+def test_serve_says_nothing_of_first_steps_once_there_is_a_token() -> None:
+    assert CliRunner().invoke(root, ["token", "add", "ci"]).exit_code == 0
+    with serving() as (port, process):
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=30)
+    assert told.splitlines() == [f"oneapi-asgi listens on http://127.0.0.1:{port}"]

@@ -1,0 +1,58 @@
+"""What it costs to have the library, and to have the gateway stand by."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from serving import COMMAND, free_port, serving
+
+SECONDS = 0.3
+ROUNDS = 7
+MEGABYTES = 80
+
+EXTRAS = ["aiohttp", "aiosqlite", "alembic", "click", "genai_prices", "rich", "sqlalchemy", "uvicorn"]
+PROBE = """
+import json, sys, time
+began = time.perf_counter()
+import oneapi_asgi
+print(json.dumps([time.perf_counter() - began, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+def _import_afresh() -> tuple[float, set[str]]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, env=environ, check=True, timeout=60)
+    seconds, modules = json.loads(done.stdout)
+    return seconds, set(modules)
+
+
+def test_the_library_is_imported_quickly() -> None:
+    taken: list[float] = []
+    while len(taken) < ROUNDS and not (taken and min(taken) < SECONDS):
+        taken.append(_import_afresh()[0])
+    assert min(taken) < SECONDS, taken
+
+
+def test_the_library_imports_no_extra() -> None:
+    assert not _import_afresh()[1] & set(EXTRAS)
+
+
+@pytest.mark.parametrize("module", EXTRAS)
+def test_extras_are_named_as_they_are_imported(module: str) -> None:
+    """Otherwise the test above could not fail."""
+    __import__(module)
+
+
+def test_an_idle_gateway_is_small(tmp_path: Path) -> None:
+    port = free_port()
+    with serving([*COMMAND, "serve", "--port", str(port)], port, cwd=tmp_path) as process:
+        gateway = psutil.Process(process.pid)
+        resident = sum(each.memory_info().rss for each in (gateway, *gateway.children(recursive=True)))
+    assert (tmp_path / "oneapi.db").exists()
+    assert resident < MEGABYTES * 2**20, f"{resident / 2**20:.1f} MB"
