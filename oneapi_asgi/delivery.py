@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
 from starlette.types import Send
 
 from .call import Call
-from .errors import GatewayError, UpstreamFailed, UpstreamTimeout
+from .errors import BadRequest, GatewayError, UpstreamFailed, UpstreamTimeout
 from .failure import Failure, is_callers_fault, of_fault, of_status
 from .models import Usage
 from .pricing import estimated
 from .upstream.seam import Incoming, UpstreamFault
-from .wire.answer import read_answer
-from .wire.openai import OPENAI
+from .wire.answer import error_text, has_error_object, read_answer
 from .wire.passage import Passage
 from .wire.request import Request
 from .wire.sse import EventTooLargeError
@@ -42,8 +42,8 @@ class Delivery:
     def __init__(self, call: Call, request: Request, send: Send, *, hide_usage: bool, secret: str) -> None:
         operation = call.operation
         self.committed = False
+        self._calls = request.head.choices if operation is not None and operation.choices_are_calls else 1
         self._call = call
-        self._request = request
         self._send = send
         self._secret = secret.encode()
         self._received = 0
@@ -71,8 +71,13 @@ class Delivery:
     def usage(self) -> Usage:
         """What was reported or, failing that, guessed from what has passed so far."""
         reader = self._passage.reader
+        if reader.usage is not None:
+            return self._counted(reader.usage)
         output = reader.output or guess_output(self._received)
-        return reader.usage or estimated(self._call.body or b"", output, calls=self._request.head.choices)
+        return estimated(self._call.body or b"", output, calls=self._calls)
+
+    def _counted(self, usage: Usage) -> Usage:
+        return usage if self._calls == 1 else replace(usage, calls=self._calls)
 
     async def break_off(self, error: GatewayError) -> None:
         """Tell a caller who has part of the answer that no more will come."""
@@ -87,10 +92,11 @@ class Delivery:
         """Pass on what the caller has to mend, keep what is not the caller's business."""
         if not is_callers_fault(incoming.status):
             return of_status(incoming.status, incoming.headers)
-        body = await _read(incoming, _MAX_ERROR)
-        if body is None or not read_answer(body).failed:
-            body = OPENAI.error(UpstreamFailed(f"The upstream refused the request with status {incoming.status}."))
-        elif self._secret and self._secret in body:
+        body = await _read(incoming, _MAX_ERROR) or b""
+        if not has_error_object(body):
+            text = error_text(body) or f"The upstream refused the request with status {incoming.status}."
+            body = self._call.dialect.error(BadRequest(text, code="upstream_refused"))
+        if self._secret:
             body = body.replace(self._secret, _MASK)
         self._call.reason = "refused"
         await self._start(incoming.status, {"content-type": "application/json"}, length=len(body))
@@ -162,7 +168,7 @@ class Delivery:
         return None
 
     def _finish(self, usage: Usage | None) -> None:
-        self._call.usage = usage or self.usage()
+        self._call.usage = self._counted(usage) if usage is not None else self.usage()
         self._call.reason = "done"
 
     # --- the caller's side

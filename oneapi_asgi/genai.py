@@ -42,11 +42,13 @@ class GenaiPrices:
 def _price(model: str) -> Price | None:
     # By name, for it is an extra, and its import costs more than a gateway's start.
     snapshot = importlib.import_module("genai_prices.data_snapshot").get_snapshot()
-    try:
-        _, found = snapshot.find_provider_model(model, None, None, None)
-    except LookupError:
-        return None
-    return _converted(vars(found.get_prices(datetime.now(UTC))))
+    for vendor in (None, "openai"):  # some names are only known as their vendor's
+        try:
+            _, found = snapshot.find_provider_model(model, None, vendor, None)
+        except LookupError:
+            continue
+        return _converted(vars(found.get_prices(datetime.now(UTC))))
+    return None
 
 
 def _converted(rates: Mapping[str, Any]) -> Price | None:

@@ -87,6 +87,9 @@ class GroupCommit(Generic[Item, Outcome]):
 
     def post(self, item: Item) -> None:
         """Have an item committed some time soon, whatever happens to the caller."""
+        if self._worker is None:
+            _log.error("%s: an item came after the end and is lost: %s", self._name, type(item).__name__)
+            return
         self._add(item, None)
 
     async def settled(self) -> None:

@@ -64,7 +64,7 @@ class UsageMeter:
         try:
             return await self.app(scope, receive, answer.send)
         finally:
-            answer.settle(body, head.choices)
+            answer.settle(body, head.choices if operation is not None and operation.choices_are_calls else 1)
 
 
 def _with_length(scope: Scope, length: int) -> Scope:
@@ -129,7 +129,7 @@ class _Answer:
         if self._call.first_content is None:
             self._call.first_content = self._call.elapsed()
 
-    def settle(self, body: bytes, choices: int) -> None:
+    def settle(self, body: bytes, calls: int) -> None:
         if not 200 <= self._status < 300:
             return
         reader = self._passage.reader if self._stream and self._passage is not None else None
@@ -137,5 +137,5 @@ class _Answer:
         output = reader.output if reader else guess_output(len(self._body))
         whole = self._ended and (reader is None or reader.finished or reader.done)
         reason: EndReason = "done" if whole else "upstream_cut" if self._ended else "client_gone"
-        self._call.usage = usage or estimated(body, output, calls=choices)
+        self._call.usage = usage or estimated(body, output, calls=calls)
         self._call.reason = reason

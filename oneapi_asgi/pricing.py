@@ -56,6 +56,8 @@ def most(price: Price, *, input_tokens: int, output_tokens: int, calls: int) -> 
 
 
 def _tier(price: Price, input_tokens: int) -> Price:
+    if not price.tiers:
+        return price
     reached = [tier for tier in price.tiers if input_tokens > tier.above]
     return max(reached, key=lambda tier: tier.above).price if reached else price
 

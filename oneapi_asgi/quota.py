@@ -55,10 +55,11 @@ def estimate(
         input_tokens, minutes = guess_input(body), 0
     limit = head.max_output if head.max_output is not None else price.max_output or default_max_output
     output = limit * head.choices if operation.output else 0
-    amount = minutes + most(price, input_tokens=input_tokens, output_tokens=output, calls=head.choices)
+    calls = head.choices if operation.choices_are_calls else 1
+    amount = minutes + most(price, input_tokens=input_tokens, output_tokens=output, calls=calls)
     if head.max_output is not None or output <= head.choices:
         return amount, amount
-    return amount, minutes + most(price, input_tokens=input_tokens, output_tokens=head.choices, calls=head.choices)
+    return amount, minutes + most(price, input_tokens=input_tokens, output_tokens=head.choices, calls=calls)
 
 
 class Quota:

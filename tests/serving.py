@@ -55,7 +55,7 @@ def serving(
             _end(process)
             log.seek(0)
             said = log.read().decode(errors="replace")
-            print(said)
+            sys.stdout.write(said)  # shown by pytest when something fails
         assert "Traceback" not in said, said
         assert process.returncode in (0, -signal.SIGTERM), said
 

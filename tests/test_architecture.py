@@ -205,7 +205,7 @@ def written(function: ast.AST, names: set[str]) -> Iterator[tuple[int, str]]:
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS:
             held = node.func.value
         if isinstance(held, ast.Name) and held.id in names:
-            yield node.lineno, held.id
+            yield held.lineno, held.id
 
 
 def state_of(module: ast.Module) -> list[tuple[int, str]]:

@@ -62,7 +62,8 @@ class Account(Struct):
         return max(grew, 0)
 
     def read(self) -> Balance:
-        return Balance(self.id, self.balance, self.used, self.overdraft, self.unlimited)
+        available = max(self.balance, 0)  # of an unlimited account it says nothing
+        return Balance(self.id, available, self.used, self.overdraft, self.unlimited)
 
 
 class Hold(Struct):

@@ -14,7 +14,7 @@ from ..models import Usage
 from .sse import datas
 from .usage import guess_output, parse_usage
 
-__all__ = ["Answer", "StreamReader", "read_answer"]
+__all__ = ["Answer", "StreamReader", "error_text", "has_error_object", "read_answer"]
 
 _LAST_EVENTS = frozenset(
     {
@@ -105,6 +105,36 @@ def read_answer(body: bytes) -> Answer:
     except (msgspec.DecodeError, RecursionError):
         return Answer(None, failed=False)
     return Answer(parse_usage(parsed.usage) if _given(parsed.usage) else None, failed=_given(parsed.error))
+
+
+class _ErrorBody(Struct):
+    error: object = None
+    message: object = None
+    detail: object = None
+    msg: object = None
+
+
+_error_body = msgspec.json.Decoder(_ErrorBody)
+_MAX_ERROR_TEXT = 2_000
+
+
+def has_error_object(body: bytes) -> bool:
+    """Whether a body is an error in OpenAI's envelope."""
+    return isinstance(_parsed_error(body).error, dict)
+
+
+def error_text(body: bytes) -> str:
+    """The message of an error in one of the other envelopes that compatible servers use, empty if it is in none."""
+    parsed = _parsed_error(body)
+    texts = (parsed.error, parsed.message, parsed.detail, parsed.msg)
+    return next((text[:_MAX_ERROR_TEXT] for text in texts if isinstance(text, str)), "")
+
+
+def _parsed_error(body: bytes) -> _ErrorBody:
+    try:
+        return _error_body.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return _ErrorBody()
 
 
 class StreamReader:

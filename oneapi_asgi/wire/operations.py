@@ -24,10 +24,11 @@ class Operation(Struct, frozen=True, kw_only=True):
     """One kind of call.
 
     ``required`` and ``optional`` give the first bytes that the JSON value of a field may have, which is all of its type
-    that is checked here. ``output`` says whether the
-    answer holds output that is paid for; ``output_limits`` are the fields that bound the output tokens, empty when
-    there are none to pay. ``default_model`` is what the upstream takes when the request names none. ``usage_option``
-    says that a stream reports usage only when ``stream_options.include_usage`` asks for it.
+    that is checked here. ``output`` says whether the answer holds output that is paid for; ``output_limits`` are the
+    fields that bound the output tokens, empty when there are none to pay. ``default_model`` is what the upstream takes
+    when the request names none. ``usage_option`` says that a stream reports usage only when
+    ``stream_options.include_usage`` asks for it. ``choices_are_calls``: a price per call is for each of the ``n``
+    results, as with images.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     output_limits: tuple[str, ...] = ()
     default_model: str | None = None
     usage_option: bool = False
+    choices_are_calls: bool = False
 
 
 _SAMPLING = {
@@ -78,9 +80,13 @@ OPERATIONS: dict[str, Operation] = {
         name="moderations", output=False, required={"input": STRING + ARRAY}, default_model="omni-moderation-latest"
     ),
     "/rerank": Operation(name="rerank", output=False, required={"query": STRING + OBJECT, "documents": ARRAY}),
-    "/images/generations": Operation(name="images", required={"prompt": STRING}, default_model="dall-e-2"),
-    "/images/edits": Operation(name="images.edits", body="multipart", default_model="dall-e-2"),
-    "/images/variations": Operation(name="images.variations", body="multipart", default_model="dall-e-2"),
+    "/images/generations": Operation(
+        name="images", required={"prompt": STRING}, default_model="dall-e-2", choices_are_calls=True
+    ),
+    "/images/edits": Operation(name="images.edits", body="multipart", default_model="dall-e-2", choices_are_calls=True),
+    "/images/variations": Operation(
+        name="images.variations", body="multipart", default_model="dall-e-2", choices_are_calls=True
+    ),
     "/audio/speech": Operation(name="speech", required={"input": STRING, "voice": STRING + OBJECT}),
     "/audio/transcriptions": Operation(name="transcriptions", body="multipart"),
     "/audio/translations": Operation(name="translations", body="multipart"),

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx2
 import pytest
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from .serving import BOTH, KEY, Adapter, Kind, Rig, make_storage, open_rig
 
-JSON = {"content-type": "application/json"}
+JSON: Mapping[str, str] = MappingProxyType({"content-type": "application/json"})
 CHAT = "/v1/chat/completions"
 GOOD = b'{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}'
 LIMIT = 1 << 20
@@ -62,9 +63,9 @@ MALFORMED = {
         status=400, code="invalid_json", param="model", body=GOOD[:-1] + b',"mod\\u0065l":"dear"}'
     ),
     "too large": Case(status=413, code="request_too_large", body=chat_with(pad="x" * LIMIT)),
-    "gzip": Case(status=415, code="unsupported_media_type", headers=JSON | {"content-encoding": "gzip"}),
+    "gzip": Case(status=415, code="unsupported_media_type", headers={**JSON, "content-encoding": "gzip"}),
     "form without boundary": Case(
-        status=400, code=None, path="/v1/audio/transcriptions", headers={"content-type": "multipart/form-data"}
+        status=400, code="invalid_form", path="/v1/audio/transcriptions", headers={"content-type": "multipart/form-data"}
     ),
     "text for a form": Case(
         status=415, code="unsupported_media_type", path="/v1/audio/transcriptions", headers={"content-type": "text/plain"}
@@ -127,10 +128,10 @@ KEYS = {
     "no key": Case(status=401, code="missing_api_key", key=None),
     "no key for models": Case(status=401, code="missing_api_key", key=None, path="/v1/models", method="GET", body=b""),
     "wrong key": Case(status=401, code="invalid_api_key", key="sk-wrong"),
-    "empty key": Case(status=401, code="missing_api_key", key=None, headers=JSON | {"authorization": "Basic eDp5"}),
+    "empty key": Case(status=401, code="missing_api_key", key=None, headers={**JSON, "authorization": "Basic eDp5"}),
     "long key": Case(status=401, code="invalid_api_key", key="k" * 50_000),
     "odd key": Case(status=401, code="invalid_api_key", key="sk-\xe9"),
-    "two carriers that disagree": Case(status=401, code="conflicting_api_keys", headers=JSON | {"x-api-key": "sk-other"}),
+    "two carriers that disagree": Case(status=401, code="conflicting_api_keys", headers={**JSON, "x-api-key": "sk-other"}),
     "query disagrees": Case(status=401, code="conflicting_api_keys", path=CHAT + "?key=sk-other"),
     "channel for everybody": Case(status=403, code="channel_not_allowed", key=KEY + "-1"),
 }
@@ -202,7 +203,7 @@ async def test_every_carrier_of_a_key(rig: Rig, where: str) -> None:
 
 
 async def test_many_headers(rig: Rig) -> None:
-    headers = JSON | {f"x-header-{n}": "v" * 50 for n in range(300)}
+    headers = {f"x-header-{n}": "v" * 50 for n in range(300)}
     case = Case(status=200, code=None, path="/v1/models", method="GET", headers=headers)
     assert (await send(rig, case, b"")).status_code == 200
 

@@ -296,7 +296,6 @@ OPERATIONS: dict[str, CallOf] = {
     "completions": lambda client: client.completions.create(model="davinci", prompt="Say it"),
     "responses": lambda client: client.responses.create(model="gpt-4o", input="Say it"),
     "embeddings": lambda client: client.embeddings.create(model="e", input="a b c", encoding_format="float"),
-    "moderations": lambda client: client.moderations.create(input="a b"),
     "images": lambda client: client.images.generate(model="gpt-image-1", prompt="a fox"),
     "transcriptions": lambda client: client.audio.transcriptions.create(model="gpt-4o-transcribe", file=b"s" * 9_000),
 }

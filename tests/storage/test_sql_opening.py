@@ -7,6 +7,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -165,6 +167,19 @@ def test_several_starters_on_an_empty_database(tmp_path: Path) -> None:
     assert rows(path, "SELECT name FROM users") == [("root",)]
     assert rows(path, "SELECT count(*) FROM accounts") == [(5,)]
     assert rows(path, f"SELECT * FROM {VERSION_TABLE}") == [(REVISIONS[-1],)]
+
+
+def test_many_connections_to_new_files_at_once(tmp_path: Path) -> None:
+    barrier = threading.Barrier(4)
+
+    def connect(_: int) -> None:
+        for number in range(200):
+            barrier.wait(10)
+            with closing(opening.connect_writer(opening.parse(f"sqlite:///{tmp_path}/{number}.db"))) as connection:
+                assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(connect, range(4))) == [None] * 4
 
 
 def test_memory_needs_no_database_library() -> None:

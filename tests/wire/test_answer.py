@@ -60,10 +60,10 @@ def test_recorded_streams(recorded: Recorded) -> None:
         (typed("response.web_search_call.in_progress"), True),
         (event({"error": {"message": "x"}}), True),
         (event({"error": "x"}), True),
-        (b"event: error\ndata: {\"type\": \"error\", \"code\": null}\n\n", True),
+        (b'event: error\ndata: {"type": "error", "code": null}\n\n', True),
         (b"data: [DONE]\n\n", True),
         (b"data: plain text\n\n", True),
-        (b"data: {\"choices\": \"odd\"}\n\n", True),
+        (b'data: {"choices": "odd"}\n\n', True),
         (b"data: " + b"[" * 100_000 + b"\n\n", True),
         (event({"unknown": "shape"}), True),
     ],
@@ -80,7 +80,7 @@ def test_a_finish_reason_ends_the_answer_however_it_is_spelled(finish: str, spel
 
 
 @pytest.mark.parametrize(
-    "content", ['"finish_reason":"stop"', "[DONE]", 'data: [DONE]\n\n', '"error":{}', '{"usage":{"prompt_tokens":9}}']
+    "content", ['"finish_reason":"stop"', "[DONE]", "data: [DONE]\n\n", '"error":{}', '{"usage":{"prompt_tokens":9}}']
 )
 def test_text_that_looks_like_an_end_is_text(content: str) -> None:
     reader = read(*[chunk({"content": "a"})] * 3, *[chunk({"content": content})] * 3)

@@ -89,8 +89,8 @@ def test_the_hidden_report_is_all_that_is_missing(recorded: Recorded) -> None:
         chunk({"content": '"choices":[],"usage":{"prompt_tokens":1}'}, usage={"prompt_tokens": 1}),
         event({"choices": [{"delta": {}, "usage": {"prompt_tokens": 1}}]}),
         event({"usage": {"prompt_tokens": 1}}),
-        b"data: not json, but \"usage\": here\n\n",
-        b": \"usage\"\n\n",
+        b'data: not json, but "usage": here\n\n',
+        b': "usage"\n\n',
     ],
 )
 def test_nothing_else_is_hidden(kept: bytes) -> None:
@@ -104,7 +104,7 @@ def test_nothing_else_is_hidden(kept: bytes) -> None:
         REPORT,
         b'data:{"choices":[],"usage":{"prompt_tokens":19,"completion_tokens":10}}\n\n',
         b'data: { "usage" : {"prompt_tokens":19,"completion_tokens":10} , "choices" : [ ] }\r\n\r\n',
-        b'id: 3\nevent: message\ndata: {"choices": [],\ndata: "usage": {"prompt_tokens":19,"completion_tokens":10}}\n\n',
+        b'id: 3\nevent: m\ndata: {"choices": [],\ndata: "usage": {"prompt_tokens":19,"completion_tokens":10}}\n\n',
     ],
 )
 def test_a_report_is_hidden_however_it_is_written(report: bytes) -> None:
@@ -171,33 +171,22 @@ def test_an_answer_that_did_not_finish_is_not_whole(stream: bytes) -> None:
     assert not passage.whole
 
 
+@pytest.mark.parametrize("closed", [False, True], ids=["broke off", "closed as if complete"])
 @by_name
-def test_after_a_failure_comes_the_error_and_never_half_an_event(recorded: Recorded) -> None:
+def test_after_a_failure_comes_the_error_and_never_half_an_event(recorded: Recorded, *, closed: bool) -> None:
     for place in range(len(recorded.raw)):
-        for end in (_fail, _end_then_fail):
-            passage = Passage()
-            sent = passage.feed(recorded.raw[:place])
-            passage.count()
-            if passage.whole:
-                break
-            sent += end(passage)
+        passage = Passage()
+        sent = passage.feed(recorded.raw[:place])
+        passage.count()
+        if passage.whole:
+            break
+        sent += passage.finish() if closed else b""
+        # A last event that lacks nothing but its empty line has got it.
+        assert recorded.raw.startswith(sent) or recorded.raw.startswith(sent.rstrip(b"\r\n"))
+        if not passage.whole:
+            sent += passage.fail(OPENAI, ERROR)
             assert sent.endswith(OPENAI.error_event(ERROR))
-            before = sent.removesuffix(OPENAI.error_event(ERROR))
-            # A last event that lacks nothing but its empty line may have got it.
-            assert recorded.raw.startswith(before) or recorded.raw.startswith(before.rstrip(b"\r\n"))
-            assert all(_readable(one) for one in sent.replace(b"\r\n", b"\n").split(b"\n\n") if one.strip())
-
-
-def _fail(passage: Passage) -> bytes:
-    return passage.fail(OPENAI, ERROR)
-
-
-def _end_then_fail(passage: Passage) -> bytes:
-    """The upstream closed the connection as if the answer were complete."""
-    tail = passage.finish()
-    return tail if passage.whole else tail + passage.fail(OPENAI, ERROR)
-
-
+        assert all(_readable(one) for one in sent.replace(b"\r\n", b"\n").split(b"\n\n") if one.strip())
 
 
 def _readable(one: bytes) -> bool:

@@ -71,7 +71,7 @@ def found(chunks: Iterable[bytes]) -> list[bytes]:
         (b": ping\n\nevent: x\nid: 1\n\ndata: a\n\n", [b"a"]),
         (b"event: x\ndata: a\nid: 1\n\n", [b"a"]),
         (b"data: a\n\n\n\n\ndata: b\n\n", [b"a", b"b"]),
-        (b"data: {\"a\": \"\xe2\x80\xa8\xc2\x85\"}\n\n", [b"{\"a\": \"\xe2\x80\xa8\xc2\x85\"}"]),
+        (b'data: {"a": "\xe2\x80\xa8\xc2\x85"}\n\n', [b'{"a": "\xe2\x80\xa8\xc2\x85"}']),
         (b"data: a\n\ndata: half", [b"a"]),
         (b"data: a\n", []),
         (b"dataset: a\n\n data: b\n\n", []),
@@ -151,9 +151,10 @@ def test_a_whole_chunk_is_not_copied() -> None:
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_an_endless_event_is_refused(size: int) -> None:
     framer = Framer(limit=1000)
+    for _ in range(1000 // size):
+        assert framer.feed(b"x" * size) == b""
     with pytest.raises(EventTooLargeError, match="1000"):
-        for _ in range(1001 // size + 1):
-            framer.feed(b"x" * size)
+        framer.feed(b"x" * size)
     assert len(framer.rest) <= 1000
 
 

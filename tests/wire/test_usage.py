@@ -57,7 +57,10 @@ NOTHING = None
         ),
         ({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 999}}, Usage(input=10, cache_read=10)),
         ({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": -5}}, Usage(input=10)),
-        ({"completion_tokens": 10, "completion_tokens_details": {"reasoning_tokens": 11}}, Usage(output=10, reasoning=10)),
+        (
+            {"completion_tokens": 10, "completion_tokens_details": {"reasoning_tokens": 11}},
+            Usage(output=10, reasoning=10),
+        ),
         ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, NOTHING),
         ({"prompt_tokens": -1, "completion_tokens": 3}, NOTHING),
         ({"prompt_tokens": 3, "completion_tokens": -1}, NOTHING),
@@ -85,22 +88,15 @@ def test_what_is_no_json_counts_nothing(raw: bytes) -> None:
 
 
 COUNT = st.none() | st.integers(-10, 50) | st.integers(-(1 << 70), 1 << 70)
-DETAILS = st.none() | st.fixed_dictionaries(
-    {},
-    optional={
-        name: COUNT for name in ("cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens", "reasoning_tokens")
-    },
-)
+PARTS = ("cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens", "reasoning_tokens")
+WHOLES = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "total_tokens", "seconds")
+DETAILS = st.none() | st.fixed_dictionaries({}, optional=dict.fromkeys(PARTS, COUNT))
 REPORTS = st.fixed_dictionaries(
     {},
     optional={
-        **{
-            name: COUNT
-            for name in ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "total_tokens", "seconds")
-        },
+        **dict.fromkeys((*WHOLES, "prompt_cache_hit_tokens"), COUNT),
         "prompt_tokens_details": DETAILS,
         "completion_tokens_details": DETAILS,
-        "prompt_cache_hit_tokens": COUNT,
     },
 )
 
