@@ -226,7 +226,7 @@ class KeyAuthenticator:
             raise Unavailable("API keys cannot be checked at the moment.", retry_after=1) from error
 
     async def _follow(self) -> None:
-        if self._revision.fresh and self._seen >= 0:
+        if self._revision.is_still(self._seen):
             return
         revision = await self._revision.current()
         if revision != self._seen:

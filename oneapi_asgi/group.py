@@ -1,7 +1,7 @@
 """Group commit: what waits at the same moment is done together.
 
 One commit runs at a time. Whatever is submitted while it runs makes up the next one, so a transaction costs one round
-trip when there is no load and a fraction of one under load, with no timer in between (unless ``linger`` asks for one).
+trip when there is no load and a fraction of one under load. What nobody waits for may itself wait a moment for company.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _log = logging.getLogger(__name__)
 
 
 class GroupCommit(Generic[Item, Outcome]):
-    """Commits items in groups of at most ``limit``; ``linger`` seconds are waited for company.
+    """Commits items in groups of at most ``limit``.
 
     ``submit`` awaits the outcome and raises what the commit raised. ``post`` returns at once: its items are nobody's to
-    wait for, cannot be cancelled, and are tried again, ever more slowly, until the commit takes them. Leaving the
-    context commits what is left; if the store stays dead for ``patience`` seconds then, the loss is logged.
+    wait for, so they wait up to ``linger`` seconds for the next submission to take them along; they cannot be
+    cancelled, and are tried again, ever more slowly, until the commit takes them. Leaving the context commits what is left; if the store stays dead for ``patience`` seconds then, the loss is logged.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class GroupCommit(Generic[Item, Outcome]):
         self._waiting: list[tuple[Item, asyncio.Future[Outcome] | None]] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         self._worker: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -83,6 +84,7 @@ class GroupCommit(Generic[Item, Outcome]):
             raise NotStarted(f"The {self._name} is not running: enter its context (the gateway's lifespan) first.")
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._add(item, outcome)
+        self._wake.set()
         return outcome
 
     def post(self, item: Item) -> None:
@@ -91,28 +93,32 @@ class GroupCommit(Generic[Item, Outcome]):
             _log.error("%s: an item came after the end and is lost: %s", self._name, type(item).__name__)
             return
         self._add(item, None)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._linger, self._wake.set)
 
     async def settled(self) -> None:
         """Wait until nothing waits any more."""
+        self._wake.set()
         await self._idle.wait()
 
     def _add(self, item: Item, outcome: asyncio.Future[Outcome] | None) -> None:
         self._waiting.append((item, outcome))
         self._idle.clear()
-        self._wake.set()
 
     async def _work(self) -> None:
+        while not self._closing:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            await self._empty()
+            self._idle.set()
+
+    async def _empty(self) -> None:
+        """Commit group after group until nothing waits."""
         failures = 0
-        while True:
-            if not self._waiting:
-                self._idle.set()
-                if self._closing:
-                    return
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            if self._linger and not self._closing:
-                await asyncio.sleep(self._linger)
+        while self._waiting:
             group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
             failures = 0 if await self._run(group) else failures + 1
             if failures:

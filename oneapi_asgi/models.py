@@ -145,7 +145,7 @@ class Candidate(Struct, frozen=True):
     upstream_model: str
 
 
-class Price(Struct, frozen=True, kw_only=True):
+class Price(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a model costs, in nano-dollars per million tokens, per call, and per minute of audio.
 
     None means "as plain input" (or output) for the parts that providers price apart. ``max_output`` is the model's own

@@ -56,7 +56,7 @@ class PriceBook:
 
     async def refresh(self) -> None:
         """Load the prices anew if the store has changed. Call it first."""
-        if self._revision.fresh and self._seen >= 0:
+        if self._revision.is_still(self._seen):
             return
         revision = await self._revision.current()
         if revision != self._seen:

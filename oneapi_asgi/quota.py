@@ -36,6 +36,9 @@ __all__ = ["Quota", "QuotaGuard", "estimate"]
 _log = logging.getLogger(__name__)
 
 _LEASE_MARGIN = 300.0
+_LINGER = 0.005
+"""Seconds that a settlement may wait for the next reservation to share its transaction with."""
+
 _AUDIO_BYTES_A_SECOND = 4_000
 _AUDIO_TOKENS_A_SECOND = 10
 
@@ -77,7 +80,7 @@ class Quota:
         self._default_max_output = default_max_output
         self._lease = longest_call + _LEASE_MARGIN
         self._group: GroupCommit[Reserve | Settle, Reserved | Short | Settled | Ended] = GroupCommit(
-            ledger.apply, name="ledger"
+            ledger.apply, linger=_LINGER, name="ledger"
         )
 
     async def __aenter__(self) -> Self:

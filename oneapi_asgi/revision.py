@@ -40,6 +40,11 @@ class Revision:
     def fresh(self) -> bool:
         return self._clock() < self._fresh_until
 
+    def is_still(self, seen: int) -> bool:
+        """Whether a cache as of ``seen`` may go on. Several share one revision, so another may have asked meanwhile:
+        that the answer is fresh does not say that this cache has followed it."""
+        return seen == self._known and self.fresh
+
     async def current(self) -> int:
         if not self.fresh:
             async with self._asking:

@@ -126,7 +126,7 @@ class ChannelPool:
 
     async def refresh(self) -> None:
         """Load the channels anew if the store has changed. Call it first."""
-        if self._revision.fresh and self._seen >= 0:
+        if self._revision.is_still(self._seen):
             return
         revision = await self._revision.current()
         if revision != self._seen:

@@ -192,9 +192,9 @@ async def test_the_sdk_raises_for_a_broken_stream(pair: Rig) -> None:
 
 
 async def test_an_error_told_by_the_upstream_passes(pair: Rig) -> None:
-    body = delta("one") + data(ERROR)
-    pair.fake.script(says(body, EVENTS))
-    assert await collected(pair) == (200, body)
+    parts = [Part(delta("one")), Part(data(ERROR), 0.05)]
+    pair.fake.script(Answer(headers=EVENTS, parts=parts))
+    assert await collected(pair) == (200, parts[0].data + parts[1].data)
     assert pair.fakes[1].journal == []
 
 

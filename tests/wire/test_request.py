@@ -256,7 +256,7 @@ def test_a_new_model_is_all_that_changes(template: bytes, old: str, new: str) ->
     assert edited == (body if old == new else template.replace(QUOTED_PLACE, msgspec.json.encode(new)))
 
 
-@given(chats(stream_options=PLACE, stream=True))
+@given(template=chats(stream_options=PLACE, stream=True))
 @pytest.mark.parametrize(
     ("options", "asking"),
     [

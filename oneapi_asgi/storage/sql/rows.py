@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, Table
+from sqlalchemy import RowMapping
 
 from ...models import Attempt, CallRecord, Channel, Price, Secret, Token, TokenDraft, Usage
 from ..declaring import KnownToken
 from .schema import records
 
 __all__ = [
+    "RECORD_COLUMNS",
     "channel_of",
     "channel_row",
     "draft_row",
@@ -110,27 +112,33 @@ def known_token_of(row: RowMapping) -> KnownToken:
 # Records
 
 
-def _limits(table: Table) -> dict[str, int]:
-    lengths = {column.name: getattr(column.type, "length", None) for column in table.columns}
-    return {name: length for name, length in lengths.items() if length}
+_TEXTS = tuple(column.name for column in records.columns if getattr(column.type, "length", None))
+_LENGTHS = tuple(getattr(records.c[name].type, "length", 0) for name in _TEXTS)
+_FACTS = ("at", "token_id", "user_id", "channel_id", "cost", "status", "stream", "first_content", "duration")
+_COUNTS = tuple(part for part in Usage.__struct_fields__ if part != "estimated")
+_NO_USAGE = (None,) * (len(_COUNTS) + 1)
+_texts, _facts, _counts = attrgetter(*_TEXTS), attrgetter(*_FACTS), attrgetter(*_COUNTS)
+
+_GATHERED = (*_TEXTS, *_FACTS, *(f"usage_{part}" for part in _COUNTS), "usage_estimated", "attempts", "price")
+RECORD_COLUMNS = tuple(column.name for column in records.columns if column.name in _GATHERED)
+_in_order = itemgetter(*map(_GATHERED.index, RECORD_COLUMNS))
 
 
-_LIMITS = _limits(records)
-_USAGE = tuple(part for part in Usage.__struct_fields__ if part != "estimated")
+def record_row(record: CallRecord) -> tuple[object, ...]:
+    """The values of ``RECORD_COLUMNS``.
 
-
-def record_row(record: CallRecord) -> dict[str, Any]:
-    """Names and counts come from callers and upstreams, so they are made to fit: a record that no table takes would
-    be lost with all that are written beside it."""
-    row: dict[str, Any] = {name: getattr(record, name) for name in CallRecord.__struct_fields__}
-    usage = row.pop("usage")
-    row |= {f"usage_{part}": usage and _count(getattr(usage, part)) for part in _USAGE}
-    row["usage_estimated"] = usage and usage.estimated
-    row["price"] = record.price and _text(record.price)
-    for name, length in _LIMITS.items():
-        row[name] = _fit(row[name], length)
-    row["attempts"] = _text(record.attempts)
-    return row
+    Names and counts come from callers and upstreams, so they are made to fit: a record that no table takes would be
+    lost with all that are written beside it.
+    """
+    usage = record.usage
+    values = (
+        *map(_fit, _texts(record), _LENGTHS),
+        *_facts(record),
+        *((*map(_count, _counts(usage)), usage.estimated) if usage is not None else _NO_USAGE),
+        _text(record.attempts),
+        _text(record.price) if record.price is not None else None,
+    )
+    return _in_order(values)  # type: ignore[no-any-return]
 
 
 def _count(value: int) -> int:
@@ -138,6 +146,8 @@ def _count(value: int) -> int:
 
 
 def _fit(text: str, length: int) -> str:
+    if len(text) <= length and text.isascii() and text.isprintable():
+        return text
     return text[:length].encode(errors="replace").decode().replace("\0", "")
 
 
@@ -147,6 +157,6 @@ def record_of(row: RowMapping) -> CallRecord:
     values["price"] = row["price"] and price_of(row["price"])
     values["usage"] = None
     if row["usage_estimated"] is not None:
-        counts = {part: row[f"usage_{part}"] for part in _USAGE}
+        counts = {part: row[f"usage_{part}"] for part in _COUNTS}
         values["usage"] = Usage(**counts, estimated=row["usage_estimated"])
     return CallRecord(**values)

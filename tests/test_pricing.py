@@ -1,0 +1,210 @@
+"""Costs against an oracle in exact fractions, and guesses that are never too low."""
+
+from __future__ import annotations
+
+import base64
+import time
+from fractions import Fraction
+from math import ceil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from oneapi_asgi.models import NANO, Price, Tier, Usage
+from oneapi_asgi.pricing import MILLION, cost, estimated, guess_input, lookup, most
+
+RATE = st.integers(0, 10**15) | st.sampled_from([0, 1, 59, 60, 61, NANO, 10**18])
+PART = st.none() | RATE
+COUNT = st.integers(0, 10**7) | st.sampled_from([0, 1, MILLION, 1 << 40])
+
+flat_prices = st.builds(
+    Price,
+    **dict.fromkeys(("input", "output", "audio_minute", "per_call"), RATE),
+    **dict.fromkeys(("cache_read", "cache_write", "cache_write_1h", "reasoning"), PART),
+    **dict.fromkeys(("input_audio", "output_audio", "input_image", "output_image"), PART),
+    max_output=st.none(),
+    tiers=st.just(()),
+)
+
+
+@st.composite
+def prices(draw: st.DrawFn) -> Price:
+    bounds = draw(st.lists(st.integers(0, 10**6), max_size=3, unique=True))
+    return replace(draw(flat_prices), tiers=tuple(Tier(bound, draw(flat_prices)) for bound in bounds))
+
+
+@st.composite
+def usages(draw: st.DrawFn) -> Usage:
+    """As providers count: the parts are within their wholes."""
+    read, write, hour, audio, image, plain = (draw(COUNT) for _ in range(6))
+    reasoning, audio_out, image_out, plain_out = (draw(COUNT) for _ in range(4))
+    return Usage(
+        input=read + write + hour + audio + image + plain,
+        output=reasoning + audio_out + image_out + plain_out,
+        cache_read=read,
+        cache_write=write,
+        cache_write_1h=hour,
+        input_audio=audio,
+        input_image=image,
+        reasoning=reasoning,
+        output_audio=audio_out,
+        output_image=image_out,
+        audio_seconds=draw(st.integers(0, 100_000)),
+        calls=draw(st.integers(0, 200)),
+    )
+
+
+def exact(usage: Usage, price: Price) -> Fraction:
+    """The oracle: every token at its own rate, one after the other, as a fraction."""
+    for tier in sorted(price.tiers, key=lambda tier: tier.above):
+        if usage.input > tier.above:
+            price = tier.price
+
+    def rate(*names: str) -> int:
+        return next(value for name in names if (value := getattr(price, name)) is not None)
+
+    in_parts = {
+        "cache_read": rate("cache_read", "input"),
+        "cache_write": rate("cache_write", "input"),
+        "cache_write_1h": rate("cache_write_1h", "cache_write", "input"),
+        "input_audio": rate("input_audio", "input"),
+        "input_image": rate("input_image", "input"),
+    }
+    out_parts = {name: rate(name, "output") for name in ("reasoning", "output_audio", "output_image")}
+    total = Fraction(0)
+    for whole, parts, plain in ((usage.input, in_parts, price.input), (usage.output, out_parts, price.output)):
+        for name, each in parts.items():
+            total += Fraction(getattr(usage, name) * each, MILLION)
+            whole -= getattr(usage, name)
+        total += Fraction(whole * plain, MILLION)
+    return total + Fraction(usage.audio_seconds * price.audio_minute, 60) + usage.calls * price.per_call
+
+
+@given(usages(), prices())
+def test_the_cost_is_the_exact_sum_rounded_up_once(usage: Usage, price: Price) -> None:
+    assert cost(usage, price) == ceil(exact(usage, price))
+    assert cost(usage, price) >= 0
+
+
+@given(usages(), flat_prices, st.integers(1, 1000))
+@pytest.mark.parametrize(
+    "grown",
+    [
+        ("input",),
+        ("input", "cache_read"),
+        ("input", "cache_write"),
+        ("input", "cache_write_1h"),
+        ("input", "input_audio"),
+        ("input", "input_image"),
+        ("output",),
+        ("output", "reasoning"),
+        ("output", "output_audio"),
+        ("output", "output_image"),
+        ("audio_seconds",),
+        ("calls",),
+    ],
+)
+def test_more_never_costs_less(grown: tuple[str, ...], usage: Usage, price: Price, more: int) -> None:
+    larger = replace(usage, **{name: getattr(usage, name) + more for name in grown})
+    assert cost(larger, price) >= cost(usage, price)
+
+
+@given(usages(), prices(), st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 5))
+def test_no_usage_within_its_bounds_costs_more_than_most(
+    usage: Usage, price: Price, spare_input: int, spare_output: int, spare_calls: int
+) -> None:
+    bound = most(
+        price,
+        input_tokens=usage.input + spare_input,
+        output_tokens=usage.output + spare_output,
+        calls=usage.calls + spare_calls,
+    )
+    assert bound >= cost(replace(usage, audio_seconds=0), price)
+
+
+@pytest.mark.parametrize(
+    ("usage", "price", "nano"),
+    [
+        (Usage(), Price(), 0),
+        (Usage(input=1), Price(input=1), 1),
+        (Usage(input=MILLION), Price(input=1), 1),
+        (Usage(input=MILLION + 1), Price(input=1), 2),
+        (Usage(input=1, output=1), Price(input=1, output=1), 1),
+        (Usage(input=1000, output=500), Price(input=2_500_000_000, output=10_000_000_000), 2_500_000 + 5_000_000),
+        (Usage(input=100, cache_read=100), Price(input=MILLION, cache_read=0), 0),
+        (Usage(input=100, cache_read=100), Price(input=MILLION), 100),
+        (Usage(input=1, cache_write_1h=1), Price(input=MILLION, cache_write=2 * MILLION), 2),
+        (Usage(output=3, reasoning=2), Price(output=MILLION, reasoning=5 * MILLION), 11),
+        (Usage(audio_seconds=61), Price(audio_minute=60), 61),
+        (Usage(audio_seconds=1), Price(audio_minute=1), 1),
+        (Usage(calls=3), Price(per_call=7), 21),
+        (Usage(input=10), Price(input=MILLION, tiers=(Tier(10, Price(input=2 * MILLION)),)), 10),
+        (Usage(input=11), Price(input=MILLION, tiers=(Tier(10, Price(input=2 * MILLION)),)), 22),
+    ],
+)
+def test_costs(usage: Usage, price: Price, nano: int) -> None:
+    assert cost(usage, price) == nano
+
+
+# --- the guess --------------------------------------------------------------------------------------------------------
+
+
+@given(st.binary(max_size=5000), st.binary(max_size=5000))
+def test_a_longer_text_never_guesses_less(one: bytes, other: bytes) -> None:
+    text = one.replace(b"/", b" ")
+    assert 0 <= guess_input(text) <= guess_input(text + b" " + other.replace(b"/", b" ")) + 1500
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 1023, 1024, 1_000_000])
+def test_text_is_weighed_by_its_bytes(size: int) -> None:
+    text = (b"some words and " * (size // 15 + 1))[:size]
+    assert guess_input(text) == -(-size // 3)
+
+
+@pytest.mark.parametrize("files", [1, 3])
+def test_a_file_inside_is_no_text(files: int) -> None:
+    image = base64.b64encode(bytes(range(256)) * 4000)
+    body = (
+        b'{"model":"m","messages":['
+        + b'{"url":"data:image/png;base64,'
+        + b'"},{"url":"'.join([image] * files)
+        + b'"}]}'
+    )
+    assert 1500 * files <= guess_input(body) <= 1500 * files + 100
+    assert guess_input(image) < len(image) // 100
+
+
+@pytest.mark.parametrize("fill", [b"A", b"A" * 1023 + b" ", b"A ", b'"', b"=" * 1024 + b"."])
+def test_the_guess_takes_linear_time(fill: bytes) -> None:
+    body = fill * (20_000_000 // len(fill))
+    started = time.perf_counter()
+    guess_input(body)
+    assert time.perf_counter() - started < 3
+
+
+def test_estimated_usage_says_so() -> None:
+    assert estimated(b"x" * 30, 7, calls=2) == Usage(input=10, output=7, calls=2, estimated=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "found"),
+    [
+        ("gpt-4o", 1),
+        ("gpt-4o-mini", 2),
+        ("gpt-4o-2024", 2),
+        ("gpt-5", 3),
+        ("o3", 4),
+        ("claude", 5),
+        ("GPT-4o", 5),
+        ("a[1]", 6),
+    ],
+)
+def test_lookup(model: str, found: int) -> None:
+    rows = {"gpt-4o": 1, "gpt-4o*": 2, "gpt-*": 3, "o?": 4, "*": 5, "a[1]": 6}
+    assert lookup(model, {name: Price(input=rate) for name, rate in rows.items()}) == Price(input=found)
+
+
+def test_lookup_of_nothing() -> None:
+    assert lookup("gpt-4o", {"gpt-4": Price(), "gpt-4o-*": Price()}) is None
