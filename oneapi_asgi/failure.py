@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 
 from msgspec import Struct
@@ -50,14 +51,10 @@ def of_status(status: int, headers: Sequence[tuple[str, str]]) -> Failure:
 def retry_after(headers: Sequence[tuple[str, str]], *, now: float | None = None) -> float | None:
     """Seconds to wait, of ``retry-after-ms`` or ``retry-after`` (RFC 9110, section 10.2.3: seconds or a date)."""
     values = {name: value.strip() for name, value in headers if name.startswith("retry-after")}
-    try:
-        if "retry-after-ms" in values:
-            return _bounded(float(values["retry-after-ms"]) / 1000)
-        return _bounded(float(values["retry-after"]))
-    except KeyError:
-        return None
-    except ValueError:
-        return _until(values.get("retry-after", ""), time.time() if now is None else now)
+    for name, in_a_second in (("retry-after-ms", 1000), ("retry-after", 1)):
+        with suppress(KeyError, ValueError):
+            return _bounded(float(values[name]) / in_a_second)
+    return _until(values.get("retry-after", ""), time.time() if now is None else now)
 
 
 def _until(date: str, now: float) -> float | None:

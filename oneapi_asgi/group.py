@@ -27,7 +27,8 @@ class GroupCommit(Generic[Item, Outcome]):
 
     ``submit`` awaits the outcome and raises what the commit raised. ``post`` returns at once: its items are nobody's to
     wait for, so they wait up to ``linger`` seconds for the next submission to take them along; they cannot be
-    cancelled, and are tried again, ever more slowly, until the commit takes them. Leaving the context commits what is left; if the store stays dead for ``patience`` seconds then, the loss is logged.
+    cancelled, and are tried again, ever more slowly, until the commit takes them. Leaving the context
+    commits what is left; if the store stays dead for ``patience`` seconds then, the loss is logged.
     """
 
     def __init__(
@@ -36,17 +37,20 @@ class GroupCommit(Generic[Item, Outcome]):
         *,
         limit: int = 256,
         linger: float = 0.0,
+        pace: float = 0.0,
         patience: float = 30.0,
         name: str = "group commit",
     ) -> None:
         self._commit = commit
         self._limit = limit
         self._linger = linger
+        self._pace = pace
         self._patience = patience
         self._name = name
         self._waiting: list[tuple[Item, asyncio.Future[Outcome] | None]] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
+        self._crowded = False
         self._timer: asyncio.TimerHandle | None = None
         self._worker: asyncio.Task[None] | None = None
         self._closing = False
@@ -106,14 +110,19 @@ class GroupCommit(Generic[Item, Outcome]):
         self._idle.clear()
 
     async def _work(self) -> None:
-        while not self._closing:
+        while True:
+            if self._crowded:
+                await asyncio.sleep(self._pace)
             await self._wake.wait()
             self._wake.clear()
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
+            self._crowded = sum(future is not None for _, future in self._waiting) > 1
             await self._empty()
             self._idle.set()
+            if self._closing:
+                return
 
     async def _empty(self) -> None:
         """Commit group after group until nothing waits."""

@@ -50,9 +50,11 @@ def header(scope: Scope, name: bytes) -> str:
 def api_path(scope: Scope) -> str:
     """The path below the API's root: without the mount's prefix, the version and a trailing slash.
 
-    Starlette leaves the prefix of a mount in ``path``, Litestar takes it away and adds a slash.
+    Starlette leaves the prefix of a mount in ``path``, Litestar takes it away and adds a slash; of a mount at ``/`` it
+    takes that very slash.
     """
     path: str = scope["path"]
+    path = path if path.startswith("/") else f"/{path}"
     root: str = scope.get("root_path", "").rstrip("/")
     if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("/", ""):
         path = path[len(root) :]

@@ -19,8 +19,8 @@ MILLION = 1_000_000
 _BYTES_A_TOKEN = 3
 _TOKENS_A_FILE = 1_500
 # Images, audio and documents travel as base64: a long run of it without a space is no text, and is not read as such by
-# the model either. Linear: one class, no nesting.
-_BASE64 = re.compile(rb"[A-Za-z0-9+/=]{1024,}")
+# the model either. Linear: a run is only tried from its start, or one that falls short would be tried from each byte.
+_BASE64 = re.compile(rb"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]{1024,}")
 
 
 def cost(usage: Usage, price: Price) -> int:
@@ -48,9 +48,14 @@ def cost(usage: Usage, price: Price) -> int:
 
 
 def most(price: Price, *, input_tokens: int, output_tokens: int, calls: int) -> int:
-    """Nano-dollars that a call of this size may cost at most: every token at the dearest rate it can get."""
-    price = _tier(price, input_tokens)
-    dearest_input = _dearest(price.input, price.cache_write, price.cache_write_1h, price.input_audio, price.input_image)
+    """Nano-dollars that a call of up to this size may cost at most: every token at the dearest rate it can get."""
+    reached = (price, *(tier.price for tier in price.tiers if input_tokens > tier.above))
+    return max(_most(flat, input_tokens, output_tokens, calls) for flat in reached)
+
+
+def _most(price: Price, input_tokens: int, output_tokens: int, calls: int) -> int:
+    read, write, hour = price.cache_read, price.cache_write, price.cache_write_1h
+    dearest_input = _dearest(price.input, read, write, hour, price.input_audio, price.input_image)
     dearest_output = _dearest(price.output, price.reasoning, price.output_audio, price.output_image)
     return -(-(input_tokens * dearest_input + output_tokens * dearest_output) // MILLION) + price.per_call * calls
 

@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 _LEASE_MARGIN = 300.0
 _LINGER = 0.005
+_PACE = 0.003
 """Seconds that a settlement may wait for the next reservation to share its transaction with."""
 
 _AUDIO_BYTES_A_SECOND = 4_000
@@ -80,7 +81,7 @@ class Quota:
         self._default_max_output = default_max_output
         self._lease = longest_call + _LEASE_MARGIN
         self._group: GroupCommit[Reserve | Settle, Reserved | Short | Settled | Ended] = GroupCommit(
-            ledger.apply, linger=_LINGER, name="ledger"
+            ledger.apply, linger=_LINGER, pace=_PACE, name="ledger"
         )
 
     async def __aenter__(self) -> Self:

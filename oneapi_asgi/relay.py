@@ -124,7 +124,7 @@ class _Exchange:
         self._end(task, "gone")
 
     def _end(self, task: asyncio.Task[object], why: Literal["gone", "late"]) -> None:
-        if not self._ended:
+        if not self._ended and self._call.reason is None:  # callers who have it all leave, too
             self._ended = why
             task.cancel()
 

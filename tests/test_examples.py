@@ -137,5 +137,6 @@ async def test_standalone(tmp_path: Path, fake: FakeUpstream) -> None:
         said, _ = await asyncio.wait_for(caller.communicate(), 30)
     assert caller.returncode == 0
     lines = dict(line.split(": ", 1) for line in said.decode().splitlines())
+    assert lines["models"] == "gpt-4o, gpt-4o-mini"
     assert lines["whole"].strip() == lines["stream"].strip() != ""
     assert {entry.header("authorization") for entry in fake.journal} == {"Bearer sk-of-the-provider"}

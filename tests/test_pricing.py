@@ -63,7 +63,8 @@ def exact(usage: Usage, price: Price) -> Fraction:
             price = tier.price
 
     def rate(*names: str) -> int:
-        return next(value for name in names if (value := getattr(price, name)) is not None)
+        values: list[int | None] = [getattr(price, name) for name in names]
+        return next(value for value in values if value is not None)
 
     in_parts = {
         "cache_read": rate("cache_read", "input"),
@@ -166,12 +167,7 @@ def test_text_is_weighed_by_its_bytes(size: int) -> None:
 @pytest.mark.parametrize("files", [1, 3])
 def test_a_file_inside_is_no_text(files: int) -> None:
     image = base64.b64encode(bytes(range(256)) * 4000)
-    body = (
-        b'{"model":"m","messages":['
-        + b'{"url":"data:image/png;base64,'
-        + b'"},{"url":"'.join([image] * files)
-        + b'"}]}'
-    )
+    body = b'{"model":"m","messages":[{"url":"data:image/png;base64,' + b'"},{"url":"'.join([image] * files) + b'"}]}'
     assert 1500 * files <= guess_input(body) <= 1500 * files + 100
     assert guess_input(image) < len(image) // 100
 

@@ -84,6 +84,8 @@ class JournalStorage(MemoryStorage):
             raise OSError(f"{self._path} could not be written: the storage has to be opened anew")
         self._now = time.time()
         done = await doing  # never suspends: changes are made, and noted, in one order
+        if done in (0, []):  # nothing expired, an empty batch
+            return done
         line = {"at": self._now, "deed": deed, "given": given}
         self._unwritten.append(msgspec.json.encode(line, enc_hook=_encoded) + b"\n")
         with anyio.CancelScope(shield=True):

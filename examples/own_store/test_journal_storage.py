@@ -92,3 +92,11 @@ async def test_one_process_at_a_time(tmp_path: Path) -> None:
     async with JournalStorage(path):
         with pytest.raises(BlockingIOError):
             await JournalStorage(path).__aenter__()
+
+
+async def test_what_changes_nothing_takes_no_room(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.jsonl"
+    async with JournalStorage(path) as storage:
+        assert await storage.expire() == 0
+        assert await storage.apply([]) == []
+    assert path.read_bytes() == b""

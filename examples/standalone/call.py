@@ -11,7 +11,7 @@ client = OpenAI(
     api_key=os.environ["CI_TOKEN"],
 )
 
-print("models:", ", ".join(model.id for model in client.models.list()) or "(the channel names none, only gpt-*)")
+print("models:", ", ".join(model.id for model in client.models.list()))
 
 answer = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Say hello."}])
 print("whole:", answer.choices[0].message.content)

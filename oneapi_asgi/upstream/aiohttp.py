@@ -51,8 +51,8 @@ class AiohttpUpstream:
         if self._session is None:
             raise RuntimeError("AiohttpUpstream opens its session when entered: use 'async with'")
         timeouts = request.timeouts
-        url = URL(request.url, encoded=True)
         try:
+            url = URL(request.url, encoded=True)
             self._guard.check_literal(url.host or "")
             answer = await self._session.request(
                 request.method,
@@ -66,6 +66,7 @@ class AiohttpUpstream:
             raise _fault(error, begun=False) from error
         if answer.connection is not None and answer.connection.protocol is not None:
             answer.connection.protocol.read_timeout = timeouts.idle
+            answer.connection.protocol.start_timeout()  # what runs is still the one for the first byte
         return _Incoming(answer)
 
 
@@ -124,7 +125,7 @@ def _fault(error: BaseException, *, begun: bool) -> UpstreamFault:
             return UpstreamFault("idle_timeout" if begun else "first_byte_timeout", name)
         case aiohttp.ClientConnectorError():
             return UpstreamFault("connect", name)
-        case aiohttp.ClientResponseError() | ValueError():
+        case aiohttp.ClientResponseError() | aiohttp.NonHttpUrlClientError() | ValueError():
             return UpstreamFault("protocol", name)
         case _:
             return UpstreamFault("cut", name)

@@ -68,13 +68,15 @@ class HttpxUpstream:
         timeouts = request.timeouts
         extensions["timeout"] = {
             "connect": timeouts.connect,
-            "read": timeouts.idle,
+            "read": timeouts.first_byte,
             "write": timeouts.idle,
             "pool": timeouts.connect,
         }
         prepared = self._client.build_request(
             request.method, url, headers=[*request.headers, *extra], content=request.body, extensions=extensions
         )
+        if not any(name.lower() == "cookie" for name, _ in request.headers):
+            prepared.headers.pop("cookie", None)  # what an upstream left in the client's jar is for no other call
         try:
             with anyio.fail_after(timeouts.connect + timeouts.first_byte):
                 answer = await self._client.send(prepared, stream=True, follow_redirects=False)
@@ -82,6 +84,7 @@ class HttpxUpstream:
             raise UpstreamFault("first_byte_timeout") from error
         except Exception as error:
             raise _fault(error, begun=False) from error
+        extensions["timeout"]["read"] = timeouts.idle  # read anew by the transport when the body is
         return _Incoming(answer)
 
     async def _pinned(self, url: str) -> tuple[str, list[tuple[str, str]], dict[str, Any]]:
@@ -104,7 +107,7 @@ class HttpxUpstream:
             raise UpstreamFault("blocked", str(error)) from error
         address = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
         pinned = parts._replace(netloc=f"{address}:{port}").geturl()
-        return pinned, [("host", parts.netloc)], {"sni_hostname": host}
+        return pinned, [("host", parts.netloc.rpartition("@")[2])], {"sni_hostname": host}
 
 
 class _Incoming:
@@ -118,6 +121,9 @@ class _Incoming:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         try:
+            if self._answer.is_stream_consumed:  # a mock's answer is there at once
+                yield self._answer.content
+                return
             async with aclosing(self._answer.aiter_raw()) as chunks:
                 async for chunk in chunks:
                     yield chunk

@@ -94,9 +94,19 @@ class Passage:
             return b""
         if self.reader.started:
             return self._follow(events)
-        self.reader.read(events)
-        self._held += _without_report(events) if self._hide_usage else events
-        return self._release()
+        return self._begin(events)
+
+    def _begin(self, events: bytes) -> bytes:
+        """Hold what comes before the first content, event by event; what comes behind it only passes."""
+        read = 0
+        for event in split(events):
+            self.reader.read(event)
+            self._held += _without_report(event) if self._hide_usage else event
+            read += len(event)
+            if self.reader.started:
+                break
+        visible = self._release()
+        return visible + self._follow(events[read:]) if read < len(events) else visible
 
     def _follow(self, events: bytes) -> bytes:
         end, self._plain = self.reader.plain(events)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +29,6 @@ from oneapi_asgi import (
     Secret,
     TokenDraft,
     Upstream,
-    Usage,
     key_digest,
 )
 from oneapi_asgi.storage.sql import SQLStorage
@@ -41,6 +40,7 @@ __all__ = [
     "BOTH",
     "CHAT",
     "KEY",
+    "LOOPBACK",
     "PRICE",
     "QUOTA",
     "UPSTREAM_KEY",
@@ -69,8 +69,8 @@ PRICE = Price(input=2_000_000_007, output=8_000_000_009)
 """Nano-dollars a million tokens that no count divides, so that each call is rounded."""
 WALLET = 100 * NANO
 QUOTA = 50 * NANO
-TASTE = [{"role": "user", "content": "What does the fox do today?"}]
-CHAT = {"model": "gpt-4o", "messages": TASTE}
+TASTE: Any = [{"role": "user", "content": "What does the fox do today?"}]
+CHAT: Any = {"model": "gpt-4o", "messages": TASTE}  # the SDK has types of its own for it
 
 
 def chat(model: str = "gpt-4o", *, stream: bool = False, **told: Any) -> dict[str, Any]:
@@ -87,8 +87,12 @@ def fake(**told: Any) -> dict[str, Any]:
 
 class _Server(uvicorn.Server):
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]  # signals are the test run's
+    def capture_signals(self) -> Iterator[None]:  # signals are the test run's
         yield
+
+    async def run_until_told(self) -> None:
+        with suppress(SystemExit):  # how it says that the lifespan failed
+            await self.serve()
 
 
 @asynccontextmanager
@@ -106,7 +110,7 @@ async def served(app: ASGIApp, *, lifespan: Literal["on", "off", "auto"] = "on")
         timeout_graceful_shutdown=2,
     )
     server = _Server(config)
-    task = asyncio.create_task(server.serve())
+    task = asyncio.create_task(server.run_until_told())
     try:
         while not server.started:
             if task.done():
@@ -256,7 +260,3 @@ async def _add_callers(rig: Rig) -> None:
     token = await rig.storage.add_token(TokenDraft(name="bob", digest=key_digest(KEY), quota=QUOTA, user="bob"))
     await rig.storage.add_token(TokenDraft(name="root", digest=key_digest(ADMIN_KEY)))
     rig.accounts.update(zip(token.accounts, (QUOTA, WALLET), strict=True))
-
-
-def journal_usage(upstream: FakeUpstream) -> list[Usage | None]:
-    return [entry.usage for entry in upstream.journal]

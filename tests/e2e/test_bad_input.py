@@ -54,10 +54,14 @@ MALFORMED = {
     "not UTF-8": Case(status=400, code="invalid_json", body=GOOD.replace(b"hi", b"\xff\xfe")),
     "UTF-16": Case(status=400, code="invalid_json", body=GOOD.decode().encode("utf-16")),
     "NaN": Case(status=400, code="invalid_json", body=GOOD[:-1] + b',"temperature":NaN}'),
-    "deep": Case(status=400, code="invalid_json", body=b'{"model":"m","messages":' + b"[" * 10_000 + b"]" * 10_000 + b"}"),
+    "deep": Case(
+        status=400, code="invalid_json", body=b'{"model":"m","messages":' + b"[" * 10_000 + b"]" * 10_000 + b"}"
+    ),
     "deep objects": Case(status=400, code="invalid_json", body=b'{"a":' * 10_000 + b"1" + b"}" * 10_000),
     "model twice": Case(status=400, code="invalid_json", param="model", body=GOOD[:-1] + b',"model":"dear"}'),
-    "stream twice": Case(status=400, code="invalid_json", param="stream", body=GOOD[:-1] + b',"stream":true,"stream":false}'),
+    "stream twice": Case(
+        status=400, code="invalid_json", param="stream", body=GOOD[:-1] + b',"stream":true,"stream":false}'
+    ),
     "key in escapes": Case(status=400, code="invalid_json", body=GOOD.replace(b'"model"', b'"mod\\u0065l"')),
     "model twice, once in escapes": Case(
         status=400, code="invalid_json", param="model", body=GOOD[:-1] + b',"mod\\u0065l":"dear"}'
@@ -65,10 +69,16 @@ MALFORMED = {
     "too large": Case(status=413, code="request_too_large", body=chat_with(pad="x" * LIMIT)),
     "gzip": Case(status=415, code="unsupported_media_type", headers={**JSON, "content-encoding": "gzip"}),
     "form without boundary": Case(
-        status=400, code="invalid_form", path="/v1/audio/transcriptions", headers={"content-type": "multipart/form-data"}
+        status=400,
+        code="invalid_form",
+        path="/v1/audio/transcriptions",
+        headers={"content-type": "multipart/form-data"},
     ),
     "text for a form": Case(
-        status=415, code="unsupported_media_type", path="/v1/audio/transcriptions", headers={"content-type": "text/plain"}
+        status=415,
+        code="unsupported_media_type",
+        path="/v1/audio/transcriptions",
+        headers={"content-type": "text/plain"},
     ),
     "form without model": Case(
         status=400,
@@ -131,7 +141,9 @@ KEYS = {
     "empty key": Case(status=401, code="missing_api_key", key=None, headers={**JSON, "authorization": "Basic eDp5"}),
     "long key": Case(status=401, code="invalid_api_key", key="k" * 50_000),
     "odd key": Case(status=401, code="invalid_api_key", key="sk-\xe9"),
-    "two carriers that disagree": Case(status=401, code="conflicting_api_keys", headers={**JSON, "x-api-key": "sk-other"}),
+    "two carriers that disagree": Case(
+        status=401, code="conflicting_api_keys", headers={**JSON, "x-api-key": "sk-other"}
+    ),
     "query disagrees": Case(status=401, code="conflicting_api_keys", path=CHAT + "?key=sk-other"),
     "channel for everybody": Case(status=403, code="channel_not_allowed", key=KEY + "-1"),
 }

@@ -18,7 +18,20 @@ from oneapi_asgi import Channel, CoolDown, Secret, Timeouts, Unjudged
 from oneapi_asgi.pricing import cost
 from oneapi_asgi.testing import Answer, FakeUpstream, Part
 
-from .serving import ADMIN_KEY, BOTH, CHAT, PRICE, UPSTREAM_KEY, Adapter, Kind, Rig, chat, in_order, make_storage, open_rig
+from .serving import (
+    ADMIN_KEY,
+    BOTH,
+    CHAT,
+    PRICE,
+    UPSTREAM_KEY,
+    Adapter,
+    Kind,
+    Rig,
+    chat,
+    in_order,
+    make_storage,
+    open_rig,
+)
 
 EVENTS = [("content-type", "text/event-stream")]
 JSON = [("content-type", "application/json")]
@@ -95,12 +108,6 @@ async def pair(shared: Rig) -> Rig:
     return shared
 
 
-async def last_record(rig: Rig, status: int) -> Any:
-    records = await rig.records()
-    assert records[-1].status == status
-    return records[-1]
-
-
 async def collected(rig: Rig, body: object = STREAM) -> tuple[int, bytes]:
     async with rig.http.stream("POST", rig.api + "/chat/completions", json=body) as answer:
         return answer.status_code, b"".join([chunk async for chunk in answer.aiter_raw()])
@@ -124,8 +131,7 @@ async def test_the_next_channel_serves(pair: Rig, name: str, stream: bool) -> No
     await second.idle()
     usage = second.journal[0].usage
     assert usage is not None
-    records = (await pair.recorded(before[0] + 1))[-1:]
-    (record,) = records
+    (record,) = (await pair.recorded(before[0] + 1))[-1:]
     assert [attempt.channel for attempt in record.attempts] == ["channel-1", "channel-2"]
     assert record.attempts[0].failure == failure or not failure
     assert record.attempts[0].failure
@@ -149,8 +155,14 @@ async def test_what_the_caller_has_to_mend_is_not_retried(pair: Rig, status: int
 # --- after it ---------------------------------------------------------------------------------------------------------
 
 BROKEN: dict[str, tuple[Answer, str]] = {
-    "cut": (Answer(headers=EVENTS, parts=[Part(ROLE + delta("one")), Part(delta("two"))], then="close"), "upstream_cut"),
-    "reset": (Answer(headers=EVENTS, parts=[Part(delta("one")), Part(delta("two"), 0.05)], then="reset"), "upstream_cut"),
+    "cut": (
+        Answer(headers=EVENTS, parts=[Part(ROLE + delta("one")), Part(delta("two"))], then="close"),
+        "upstream_cut",
+    ),
+    "reset": (
+        Answer(headers=EVENTS, parts=[Part(delta("one")), Part(delta("two"), 0.05)], then="reset"),
+        "upstream_cut",
+    ),
     "ended": (says(delta("one") + delta("two"), EVENTS), "upstream_cut"),
     "half an event": (
         Answer(headers=EVENTS, parts=[Part(delta("one") + delta("two") + delta("three")[:25])], then="close"),
@@ -175,6 +187,7 @@ async def test_a_broken_stream_says_so(pair: Rig, name: str) -> None:
     assert pair.fakes[1].journal == []
     (record,) = (await pair.recorded(before[0] + 1))[-1:]
     assert (record.reason, record.status) == ("upstream_cut", 200)
+    assert record.usage is not None
     assert record.usage.estimated
     assert record.usage.output == 2
     assert await pair.used() - before[1] == record.cost == cost(record.usage, PRICE)
@@ -182,12 +195,11 @@ async def test_a_broken_stream_says_so(pair: Rig, name: str) -> None:
 
 
 async def test_the_sdk_raises_for_a_broken_stream(pair: Rig) -> None:
-    got = []
     async with pair.sdk() as client:
         stream = await client.chat.completions.create(**chat(stream=True, then="close", after=4))
+        got = [(await anext(stream)).choices[0].delta.content for _ in range(4)]
         with pytest.raises(openai.APIError, match="ended before"):
-            async for chunk in stream:
-                got.append(chunk.choices[0].delta.content)  # noqa: PERF401  # what came before the error counts
+            await anext(stream)
     assert "".join(filter(None, got)) == "The quick brown"
 
 
@@ -200,13 +212,18 @@ async def test_an_error_told_by_the_upstream_passes(pair: Rig) -> None:
 
 @pytest.mark.parametrize("then", ["keep", "close", "reset", "hang"])
 async def test_a_forgotten_done_is_added(pair: Rig, then: Any) -> None:
+    before = len(await pair.records())
     body = delta("one") + delta(None, "stop")
     pair.fake.script(Answer(headers=EVENTS, parts=[Part(body)], then=then))
     assert await collected(pair) == (200, body + DONE)
+    record = (await pair.recorded(before + 1))[-1]
+    assert (record.reason, [attempt.failure for attempt in record.attempts]) == ("done", [""])
 
 
 async def test_sound_that_breaks_off_ends_uncleanly(pair: Rig) -> None:
-    pair.fake.script(Answer(headers=[("content-type", "audio/mpeg")], parts=[Part(b"mpeg"), Part(b"x", 0.05)], then="reset"))
+    pair.fake.script(
+        Answer(headers=[("content-type", "audio/mpeg")], parts=[Part(b"mpeg"), Part(b"x", 0.05)], then="reset")
+    )
     with pytest.raises(httpx2.RemoteProtocolError):
         await pair.post({"model": "tts-1", "input": "x", "voice": "alloy"}, "/audio/speech")
     assert pair.fakes[1].journal == []

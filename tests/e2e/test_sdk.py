@@ -52,7 +52,7 @@ async def rig(shared: Rig) -> Rig:
 
 async def test_chat(rig: Rig) -> None:
     async with rig.sdk() as client:
-        answer = await client.chat.completions.create(model="gpt-4o", messages=TASTE)  # type: ignore[arg-type]
+        answer = await client.chat.completions.create(model="gpt-4o", messages=TASTE)
     assert answer.choices[0].message.content == EIGHT_WORDS
     assert answer.choices[0].finish_reason == "stop"
     assert answer.usage is not None
@@ -64,7 +64,7 @@ async def test_chat(rig: Rig) -> None:
 async def test_streamed_chat_shows_usage_to_those_who_ask(rig: Rig, asked: bool) -> None:
     options: Any = {"stream_options": {"include_usage": True}} if asked else {}
     async with rig.sdk() as client:
-        stream = await client.chat.completions.create(**CHAT, **options, stream=True)  # type: ignore[call-overload]
+        stream = await client.chat.completions.create(**CHAT, **options, stream=True)
         chunks = [chunk async for chunk in stream]
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert text == EIGHT_WORDS
@@ -77,7 +77,7 @@ async def test_streamed_chat_shows_usage_to_those_who_ask(rig: Rig, asked: bool)
 
 async def test_tool_call(rig: Rig) -> None:
     async with rig.sdk() as client:
-        answer = await client.chat.completions.create(**CHAT, tools=[TOOL])  # type: ignore[call-overload]
+        answer = await client.chat.completions.create(**CHAT, tools=[TOOL])
     (call,) = answer.choices[0].message.tool_calls
     assert (call.function.name, call.function.arguments) == ("weather", '{"city":"Paris"}')
     assert answer.choices[0].finish_reason == "tool_calls"
@@ -85,7 +85,7 @@ async def test_tool_call(rig: Rig) -> None:
 
 async def test_streamed_tool_call(rig: Rig) -> None:
     async with rig.sdk() as client:
-        stream = await client.chat.completions.create(**CHAT, tools=[TOOL], stream=True)  # type: ignore[call-overload]
+        stream = await client.chat.completions.create(**CHAT, tools=[TOOL], stream=True)
         deltas = [chunk.choices[0].delta async for chunk in stream]
     calls = [call.function for delta in deltas for call in delta.tool_calls or []]
     assert calls[0].name == "weather"
@@ -93,7 +93,7 @@ async def test_streamed_tool_call(rig: Rig) -> None:
 
 
 async def test_chat_helper_that_collects_a_stream(rig: Rig) -> None:
-    async with rig.sdk() as client, client.chat.completions.stream(**CHAT) as stream:  # type: ignore[call-overload]
+    async with rig.sdk() as client, client.chat.completions.stream(**CHAT) as stream:
         final = await stream.get_final_completion()
     assert final.choices[0].message.content == EIGHT_WORDS
 
@@ -112,8 +112,8 @@ async def test_synchronous_client(rig: Rig) -> None:
         with openai.OpenAI(
             api_key=KEY, base_url=rig.api, max_retries=0, timeout=20, _strict_response_validation=True
         ) as client:
-            plain = client.chat.completions.create(**CHAT)  # type: ignore[call-overload]
-            stream = client.chat.completions.create(**CHAT, stream=True)  # type: ignore[call-overload]
+            plain = client.chat.completions.create(**CHAT)
+            stream = client.chat.completions.create(**CHAT, stream=True)
             pieces = [chunk.choices[0].delta.content or "" for chunk in stream]
             with pytest.raises(openai.NotFoundError):
                 client.models.retrieve("zebra")
@@ -210,7 +210,7 @@ async def test_rerank(rig: Rig) -> None:
 async def test_unknown_key(rig: Rig) -> None:
     async with rig.sdk("sk-wrong") as client:
         with pytest.raises(openai.AuthenticationError) as caught:
-            await client.chat.completions.create(**CHAT)  # type: ignore[call-overload]
+            await client.chat.completions.create(**CHAT)
     assert caught.value.code == "invalid_api_key"
     assert rig.fake.journal == []
 
@@ -219,19 +219,19 @@ CallOf = Callable[[openai.AsyncOpenAI], Awaitable[object]]
 REFUSALS: dict[str, tuple[TokenDraft, CallOf, type[openai.APIStatusError], str]] = {
     "model not allowed": (
         TokenDraft(name="narrow", digest=key_digest("sk-narrow"), models=("gpt-3*",), user="eve"),
-        lambda client: client.chat.completions.create(**CHAT),  # type: ignore[call-overload]
+        lambda client: client.chat.completions.create(**CHAT),
         openai.PermissionDeniedError,
         "model_not_allowed",
     ),
     "poor": (
         TokenDraft(name="poor", digest=key_digest("sk-poor"), quota=5, user="eve"),
-        lambda client: client.chat.completions.create(**CHAT),  # type: ignore[call-overload]
+        lambda client: client.chat.completions.create(**CHAT),
         openai.PermissionDeniedError,
         "insufficient_quota",
     ),
     "expired": (
         TokenDraft(name="old", digest=key_digest("sk-old"), expires_at=1.0, user="eve"),
-        lambda client: client.chat.completions.create(**CHAT),  # type: ignore[call-overload]
+        lambda client: client.chat.completions.create(**CHAT),
         openai.AuthenticationError,
         "api_key_expired",
     ),
@@ -258,7 +258,7 @@ async def test_refusals_by_token(rig: Rig, case: str) -> None:
 async def test_unknown_model(rig: Rig) -> None:
     async with rig.sdk() as client:
         with pytest.raises(openai.NotFoundError) as caught:
-            await client.chat.completions.create(model="zebra", messages=TASTE)  # type: ignore[arg-type]
+            await client.chat.completions.create(model="zebra", messages=TASTE)
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
     assert rig.fake.journal == []
 
@@ -267,9 +267,9 @@ async def test_too_fast(rig: Rig) -> None:
     draft = TokenDraft(name="slow", digest=key_digest("sk-slow"), requests_per_minute=1, user="eve", quota=NANO)
     await rig.storage.add_token(draft)
     async with rig.sdk("sk-slow") as client:
-        await client.chat.completions.create(**CHAT)  # type: ignore[call-overload]
+        await client.chat.completions.create(**CHAT)
         with pytest.raises(openai.RateLimitError) as caught:
-            await client.chat.completions.create(**CHAT)  # type: ignore[call-overload]
+            await client.chat.completions.create(**CHAT)
     assert 55 <= int(caught.value.response.headers["retry-after"]) <= 60
     assert caught.value.response.headers["x-should-retry"] == "true"
 
@@ -277,14 +277,14 @@ async def test_too_fast(rig: Rig) -> None:
 async def test_upstream_refusal_is_passed_on(rig: Rig) -> None:
     async with rig.sdk() as client:
         with pytest.raises(openai.BadRequestError, match="Told to fail") as caught:
-            await client.chat.completions.create(**CHAT, **fake(status=400))  # type: ignore[call-overload]
+            await client.chat.completions.create(**CHAT, **fake(status=400))
     assert caught.value.type == "invalid_request_error"
 
 
 async def test_upstream_failure_is_not(rig: Rig) -> None:
     async with rig.sdk() as client:
         with pytest.raises(openai.InternalServerError) as caught:
-            await client.chat.completions.create(**CHAT, **fake(status=500))  # type: ignore[call-overload]
+            await client.chat.completions.create(**CHAT, **fake(status=500))
     assert caught.value.status_code == 502
     assert "Told to fail" not in str(caught.value)
 
@@ -292,7 +292,7 @@ async def test_upstream_failure_is_not(rig: Rig) -> None:
 # --- money, once for each operation -----------------------------------------------------------------------------------
 
 OPERATIONS: dict[str, CallOf] = {
-    "chat": lambda client: client.chat.completions.create(**CHAT),  # type: ignore[call-overload]
+    "chat": lambda client: client.chat.completions.create(**CHAT),
     "completions": lambda client: client.completions.create(model="davinci", prompt="Say it"),
     "responses": lambda client: client.responses.create(model="gpt-4o", input="Say it"),
     "embeddings": lambda client: client.embeddings.create(model="e", input="a b c", encoding_format="float"),

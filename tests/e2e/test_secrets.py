@@ -19,7 +19,14 @@ from .serving import ADMIN_KEY, CHAT, KEY, UPSTREAM_KEY, Adapter, Kind, chat, ma
 
 CANARIES = (KEY, ADMIN_KEY, UPSTREAM_KEY)
 ECHO = json.dumps(
-    {"error": {"message": f"Incorrect API key provided: {UPSTREAM_KEY}", "type": "x", "param": UPSTREAM_KEY, "code": None}}
+    {
+        "error": {
+            "message": f"Incorrect API key provided: {UPSTREAM_KEY}",
+            "type": "x",
+            "param": UPSTREAM_KEY,
+            "code": None,
+        }
+    }
 ).encode()
 
 
@@ -38,7 +45,9 @@ FAILURES: dict[str, Answer] = {
     "echoed in 200": Answer(parts=[Part(ECHO)]),
     "echoed in a header": Answer(status=400, headers=[("x-key", UPSTREAM_KEY)], parts=[Part(b"{}")]),
     "echoed as the request's id": Answer(headers=[("content-type", "application/json")], parts=[Part(b"{}")]),
-    "echoed first in a stream": Answer(headers=[("content-type", "text/event-stream")], parts=[Part(b"data: " + ECHO + b"\n\n")]),
+    "echoed first in a stream": Answer(
+        headers=[("content-type", "text/event-stream")], parts=[Part(b"data: " + ECHO + b"\n\n")]
+    ),
     "reset": Answer(head=False, then="reset"),
     "no HTTP": Answer(head=False, chunked=False, parts=[Part(f"{UPSTREAM_KEY}\r\n\r\n".encode())], then="close"),
     "silence": Answer(head=False, then="hang"),
@@ -49,7 +58,9 @@ async def test_nowhere(parts: tuple[Kind, Adapter], tmp_path: Path, caplog: pyte
     caplog.set_level(logging.DEBUG)
     kind, adapter = parts
     health = CoolDown(0)
-    async with open_rig(make_storage(kind, tmp_path), adapter, timeouts=Timeouts(connect=0.2, first_byte=0.2), health=health) as rig:
+    async with open_rig(
+        make_storage(kind, tmp_path), adapter, timeouts=Timeouts(connect=0.2, first_byte=0.2), health=health
+    ) as rig:
         for answer in FAILURES.values():
             rig.fake.script(answer)
             got = await rig.post(CHAT)
@@ -83,7 +94,7 @@ async def test_errors_of_the_storage_hold_no_key(
             raise ConnectionError(f"cannot reach db with {KEY} and {UPSTREAM_KEY}")
 
         keep = storage.find_token
-        storage.find_token = broken  # type: ignore[method-assign]
+        storage.find_token = broken  # type: ignore[method-assign, assignment]
         answer = await rig.post(CHAT)
         storage.find_token = keep  # type: ignore[method-assign]
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
