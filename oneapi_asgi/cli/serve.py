@@ -80,14 +80,9 @@ def _try_address(settings: Settings) -> None:
 
 
 def _run(settings: Settings) -> None:
-    # Imported late: only this command needs the server, and the whole gateway.
-    import uvicorn
+    import uvicorn  # late: only this command needs the server
 
-    from ..app import create_app
-
-    several = settings.server.workers > 1
-    app = "oneapi_asgi.app:app_from_environ" if several else create_app(settings)
-    uvicorn.run(app, factory=several, **uvicorn_options(settings))
+    uvicorn.run("oneapi_asgi.app:app_from_environ", factory=True, **uvicorn_options(settings))
 
 
 def uvicorn_options(settings: Settings) -> dict[str, Any]:

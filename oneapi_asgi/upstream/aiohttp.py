@@ -11,10 +11,11 @@ from typing import Self
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
+from cachetools import LRUCache
 from yarl import URL
 
 from .guard import AddressGuard, BlockedAddressError
-from .seam import Outgoing, UpstreamFault
+from .seam import Outgoing, Timeouts, UpstreamFault
 
 __all__ = ["AiohttpUpstream"]
 
@@ -28,6 +29,8 @@ class AiohttpUpstream:
     def __init__(self, *, guard: AddressGuard | None = None) -> None:
         self._guard = guard or AddressGuard()
         self._session: aiohttp.ClientSession | None = None
+        self._urls: LRUCache[str, URL] = LRUCache(4096)
+        self._timeouts: LRUCache[Timeouts, aiohttp.ClientTimeout] = LRUCache(64)
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -52,15 +55,14 @@ class AiohttpUpstream:
             raise RuntimeError("AiohttpUpstream opens its session when entered: use 'async with'")
         timeouts = request.timeouts
         try:
-            url = URL(request.url, encoded=True)
-            self._guard.check_literal(url.host or "")
+            url = self._checked(request.url)
             answer = await self._session.request(
                 request.method,
                 url,
                 headers=request.headers,
                 data=request.body,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect, sock_read=timeouts.first_byte),
+                timeout=self._clocks(timeouts),
             )
         except (TimeoutError, aiohttp.ClientError, BlockedAddressError, OSError, ValueError) as error:
             raise _fault(error, begun=False) from error
@@ -68,6 +70,23 @@ class AiohttpUpstream:
             answer.connection.protocol.read_timeout = timeouts.idle
             answer.connection.protocol.start_timeout()  # what runs is still the one for the first byte
         return _Incoming(answer)
+
+    def _checked(self, address: str) -> URL:
+        """The URL, if its host is a name or an address that may be reached. Channels have few, and use them often."""
+        url = self._urls.get(address)
+        if url is None:
+            url = URL(address, encoded=True)
+            self._guard.check_literal(url.host or "")
+            self._urls[address] = url
+        return url
+
+    def _clocks(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
+        found = self._timeouts.get(timeouts)
+        if found is None:
+            found = self._timeouts[timeouts] = aiohttp.ClientTimeout(
+                total=None, sock_connect=timeouts.connect, sock_read=timeouts.first_byte
+            )
+        return found
 
 
 class _Incoming:

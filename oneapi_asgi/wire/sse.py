@@ -35,35 +35,44 @@ class Framer:
     is what has not become an event.
     """
 
-    __slots__ = ("_carriage_returns", "_limit", "rest")
+    __slots__ = ("_carriage_returns", "_held", "_limit")
 
     def __init__(self, limit: int = MAX_EVENT) -> None:
-        self.rest = b""
+        self._held = bytearray()
         self._limit = limit
         self._carriage_returns = False
+
+    @property
+    def rest(self) -> bytes:
+        return bytes(self._held)
 
     def feed(self, chunk: bytes) -> bytes:
         """
         :raises EventTooLargeError: an event has more than ``limit`` bytes
         """
-        old = len(self.rest)
-        data = self.rest + chunk if old else chunk
-        # What was looked at before holds no end of an event; only one that spans the seam is new.
-        end = self._last_end(data, chunk, max(0, old - _EVENT_END_MAX + 1))
-        if len(data) - end > self._limit:
+        # What is held has no end of an event; only one that spans the seam is new. Large events come in many chunks.
+        seam = bytes(self._held[1 - _EVENT_END_MAX :]) if self._held else b""
+        end = self._last_end(seam + chunk if seam else chunk, chunk) - len(seam)
+        size = len(chunk) - end if end > 0 else len(self._held) + len(chunk)
+        if size > self._limit:
             raise EventTooLargeError(f"an event has more than {self._limit} bytes")
-        self.rest = data[end:]
-        return data[:end] if end < len(data) else data
+        if end <= 0:
+            self._held += chunk
+            return b""
+        whole = bytes(self._held) + chunk[:end] if seam else chunk[:end]
+        if seam or end < len(chunk):
+            self._held = bytearray(chunk[end:])
+        return whole
 
-    def _last_end(self, data: bytes, chunk: bytes, start: int) -> int:
+    def _last_end(self, data: bytes, chunk: bytes) -> int:
         if not self._carriage_returns and b"\r" in chunk:
             self._carriage_returns = True
         if self._carriage_returns:
             end = 0
-            for match in _EVENT_END.finditer(data, start):
+            for match in _EVENT_END.finditer(data):
                 end = match.end()
             return end
-        found = data.rfind(b"\n\n", start)
+        found = data.rfind(b"\n\n")
         return found + 2 if found >= 0 else 0
 
 

@@ -22,7 +22,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from oneapi_asgi import NANO, Channel, Gateway, MemoryStorage, Secret, TokenDraft, key_digest
+from oneapi_asgi import NANO, Channel, Gateway, MemoryStorage, Secret, TokenDraft, Usage, key_digest
 from oneapi_asgi.storage.sql import SQLStorage
 from oneapi_asgi.testing import FakeUpstream
 
@@ -64,7 +64,7 @@ def litestar_host(prefix: str, gateway: ASGIApp, lifespan: Lifespan | None) -> A
     async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
         await gateway(scope, receive, send)
 
-    return Litestar([own, mounted], lifespan=[lifespan] if lifespan else [], openapi_config=None)
+    return Litestar([own, mounted], lifespan=[lifespan] if lifespan else [], openapi_config=None, logging_config=None)
 
 
 HOSTS: dict[str, Callable[[str, ASGIApp, Lifespan | None], ASGIApp]] = {
@@ -197,7 +197,8 @@ async def test_under_middleware_that_copies_the_scope() -> None:
         return response
 
     async with FakeUpstream() as fake, httpx2.AsyncClient(trust_env=False) as client:
-        gateway = make_gateway(fake)
+        storage = MemoryStorage()
+        gateway = make_gateway(fake, storage)
         app = Starlette(
             routes=[Mount("/llm", Copying(gateway))],
             middleware=[Middleware(BaseHTTPMiddleware, dispatch=dispatch)],
@@ -206,6 +207,9 @@ async def test_under_middleware_that_copies_the_scope() -> None:
         async with served(app) as url:
             assert await chat(f"{url}/llm/v1")
             assert (await client.get(f"{url}/llm/v1/models")).headers["x-seen"] == "1"
+        ended = [(record.status, record.reason, record.usage) for record in await storage.list_records()]
+        served_whole = (200, "done", Usage(input=6, output=8))
+        assert ended == [(404, "refused", None), served_whole, served_whole]
 
 
 async def test_a_mount_in_a_mount() -> None:

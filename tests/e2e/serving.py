@@ -90,9 +90,15 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:  # signals are the test run's
         yield
 
-    async def run_until_told(self) -> None:
+    async def run_until(self, told: asyncio.Event) -> None:
+        self._told = told
         with suppress(SystemExit):  # how it says that the lifespan failed
             await self.serve()
+
+    async def main_loop(self) -> None:
+        """Without the tenth of a second that each look at ``should_exit`` takes."""
+        await self.on_tick(0)
+        await self._told.wait()
 
 
 @asynccontextmanager
@@ -110,7 +116,8 @@ async def served(app: ASGIApp, *, lifespan: Literal["on", "off", "auto"] = "on")
         timeout_graceful_shutdown=2,
     )
     server = _Server(config)
-    task = asyncio.create_task(server.run_until_told())
+    told = asyncio.Event()
+    task = asyncio.create_task(server.run_until(told))
     try:
         while not server.started:
             if task.done():
@@ -118,7 +125,7 @@ async def served(app: ASGIApp, *, lifespan: Literal["on", "off", "auto"] = "on")
             await asyncio.sleep(0.005)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        server.should_exit = True
+        told.set()
         await task
 
 

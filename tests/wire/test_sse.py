@@ -171,3 +171,13 @@ def test_many_small_events_take_linear_time(ends: bytes) -> None:
     started = time.perf_counter()
     assert len(datas(Framer().feed(one * 100_000))) == 100_000
     assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize("ends", [b"\n\n", b"\r\n\r\n"])
+def test_a_large_event_in_small_pieces_takes_linear_time(ends: bytes) -> None:
+    framer, started = Framer(), time.perf_counter()
+    for _ in range(8 * 1024):
+        assert framer.feed(b"x" * 1024) == b""
+    assert len(framer.feed(ends)) == 8 * 1024 * 1024 + len(ends)
+    assert framer.rest == b""
+    assert time.perf_counter() - started < 1

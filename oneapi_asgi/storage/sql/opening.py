@@ -63,7 +63,7 @@ def explained(url: URL) -> Iterator[None]:
 
 def connect_writer(url: URL) -> Connection:
     """Each transaction takes the write lock at once: taken after a first read, it could only fail."""
-    pragmas = (f"busy_timeout={_WAIT}", "synchronous=NORMAL", "foreign_keys=ON")
+    pragmas = (f"busy_timeout={_WAIT}", "synchronous=NORMAL", "foreign_keys=ON", "wal_autocheckpoint=4000")
     connection = _connect(url, "BEGIN IMMEDIATE", *pragmas)
     _write_ahead(connection)
     return connection
