@@ -30,6 +30,7 @@ from .listing import Billing, ModelList
 from .models import Channel, Price, TokenDraft
 from .ports import Ledger, Storage
 from .pricebook import PriceBook, PriceCatalog, UnknownModel
+from .providers.catalog import provider_of
 from .quota import Quota, QuotaGuard
 from .ratelimit import RateLimit, RateLimiter
 from .record import CallRecorder, RecordWriter
@@ -78,6 +79,12 @@ class Gateway:
         poll_interval: float = 0.5,
         on_error: OnError = Refusal,
     ) -> None:
+        if not isinstance(storage, Storage):
+            raise TypeError(
+                f"storage must be a Storage, such as MemoryStorage() or SQLStorage(url), not {storage!r:.80}"
+            )
+        for channel in channels or ():
+            provider_of(channel)  # a mistyped provider is told now, not by the first call
         timeouts = timeouts or Timeouts()
         revision = Revision(storage, interval=poll_interval)
         book = PriceBook(

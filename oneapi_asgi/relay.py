@@ -61,6 +61,8 @@ class Relay:
             raise ValueError("max_attempts must be at least 1")
         self.upstream = upstream
         self.plan = tuple(plan)
+        for candidate in self.plan:
+            provider_of(candidate.channel)  # a mistyped provider is told now, not by the first call
         self.max_attempts = max_attempts
         self.timeouts = timeouts or Timeouts()
         self.health = health or Unjudged()
@@ -73,12 +75,11 @@ class Relay:
         call = Call.of(scope)
         try:
             request, receive = await parsed(scope, receive, max_body=self._max_body)
+            await _Exchange(self, call, request, scope, receive, send).run()
         except ClientGoneError:
             call.reason = "client_gone"
-            return None
         except GatewayError as error:
-            return await self.on_error(error, call)(scope, receive, send)
-        return await _Exchange(self, call, request, scope, receive, send).run()
+            await self.on_error(error, call)(scope, receive, send)
 
 
 class _Exchange:
@@ -177,6 +178,10 @@ class _Exchange:
         except ValueError as error:
             _log.error("channel %r cannot be used: %s", candidate.channel.name, error)
             failure = Failure("misconfigured")
+        except Exception:
+            if self._delivery is not None and not self._delivery.committed:
+                self._delivery = None  # a fault of this process is charged to nobody
+            raise
         finally:
             self._note(candidate, status, failure, time.monotonic() - started)
         return failure

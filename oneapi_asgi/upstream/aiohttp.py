@@ -14,6 +14,7 @@ from aiohttp.resolver import ThreadedResolver
 from cachetools import LRUCache
 from yarl import URL
 
+from ..errors import NotStarted
 from .guard import AddressGuard, BlockedAddressError
 from .seam import Outgoing, Timeouts, UpstreamFault
 
@@ -52,7 +53,7 @@ class AiohttpUpstream:
 
     async def send(self, request: Outgoing) -> _Incoming:
         if self._session is None:
-            raise RuntimeError("AiohttpUpstream opens its session when entered: use 'async with'")
+            raise NotStarted("AiohttpUpstream opens its session when entered: use 'async with' in the host's lifespan.")
         timeouts = request.timeouts
         try:
             url = self._checked(request.url)

@@ -54,9 +54,10 @@ class AddressGuard:
         """
         for address in addresses:
             if not self.permits(address):
+                found = host if host.strip("[]") == address else f"{host} resolves to {address}, which"
                 raise BlockedAddressError(
-                    f"{host} resolves to {address}, which is not a public address; "
-                    f'name its network in [outbound] allow, such as allow = ["{address}"], to reach it'
+                    f"{found} is not a public address; to reach it name its network in the guard's allow-list, "
+                    f'as [outbound] allow = ["{address}"] or ONEAPI_OUTBOUND__ALLOW=["{address}"]'
                 )
 
     def check_literal(self, host: str) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import anyio
 import httpx2
 
+from ..errors import NotStarted
 from .guard import AddressGuard, BlockedAddressError
 from .seam import Fault, Outgoing, UpstreamFault
 
@@ -63,7 +64,7 @@ class HttpxUpstream:
 
     async def send(self, request: Outgoing) -> _Incoming:
         if self._client is None:
-            raise RuntimeError("HttpxUpstream makes its client when entered: use 'async with'")
+            raise NotStarted("HttpxUpstream makes its client when entered: use 'async with' in the host's lifespan.")
         url, extra, extensions = await self._pinned(request.url)
         timeouts = request.timeouts
         extensions["timeout"] = {

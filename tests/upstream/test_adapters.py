@@ -336,14 +336,14 @@ async def test_a_chunked_body_that_makes_no_sense(upstream: Upstream, fake: Fake
 async def test_each_timeout_has_its_own_kind(
     upstream: Upstream, fake: FakeUpstream, answer: Answer, kind: str, shorter: str
 ) -> None:
-    first_byte, idle = (0.2, 0.7) if shorter == "first byte" else (0.7, 0.2)
+    first_byte, idle = (0.3, 0.8) if shorter == "first byte" else (0.8, 0.3)
     fake.script(answer)
     started = time.monotonic()
-    request = outgoing(fake.url, timeouts=Timeouts(connect=0.2, first_byte=first_byte, idle=idle))
+    request = outgoing(fake.url, timeouts=Timeouts(connect=1, first_byte=first_byte, idle=idle))
     assert (await fault(upstream, request))[0] == kind
     took = time.monotonic() - started
     wanted = first_byte if kind == "first_byte_timeout" else idle
-    assert wanted - 0.05 <= took < (0.7 if wanted == 0.2 else 3)
+    assert wanted - 0.05 <= took < (0.8 if wanted == 0.3 else 3)
     assert await ended(fake.journal[0]) < 1
 
 
