@@ -29,7 +29,7 @@ from .models import (
     TokenDraft,
     Usage,
 )
-from .ports import Storage
+from .ports import CallStorage, Storage
 from .pricebook import PriceBook, PriceCatalog
 from .quota import Quota, QuotaGuard
 from .ratelimit import RateLimit, RateLimiter
@@ -52,6 +52,7 @@ __all__ = [
     "Call",
     "CallRecord",
     "CallRecorder",
+    "CallStorage",
     "Candidate",
     "Channel",
     "ChannelPool",

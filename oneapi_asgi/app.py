@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .extra import standalone
 from .gateway import Gateway
 from .genai import GenaiPrices
 from .health import CoolDown, Unjudged
@@ -15,30 +18,50 @@ from .models import Price
 from .ports import Storage
 from .settings import PricingSettings, Settings, find_config, load_settings
 from .storage.memory import MemoryStorage
-from .upstream import AddressGuard, Timeouts, Upstream
+from .upstream import AddressGuard
+
+if TYPE_CHECKING:
+    from .upstream.aiohttp import AiohttpUpstream
 
 __all__ = ["app_from_environ", "create_app", "create_gateway", "open_storage", "open_upstream"]
 
 
 def open_storage(settings: Settings) -> Storage:
-    """The storage that the settings name, not opened yet: ``async with`` opens it."""
+    """The storage that the settings name, not opened yet: ``async with`` opens it.
+
+    :raises MissingExtra: it needs what is not installed
+    """
     if settings.storage.url == "memory:":
         return MemoryStorage()
-    from .storage.sql import SQLStorage  # an extra
-
+    with standalone():
+        from .storage.sql import SQLStorage
     return SQLStorage(settings.storage.url)
 
 
-def open_upstream(settings: Settings) -> Upstream:
-    """The way out, not opened yet."""
-    from .upstream.aiohttp import AiohttpUpstream  # an extra
+def open_upstream(settings: Settings) -> AiohttpUpstream:
+    """The way out, not opened yet: ``async with`` opens it.
 
+    :raises MissingExtra: it needs what is not installed
+    """
+    with standalone():
+        from .upstream.aiohttp import AiohttpUpstream
     return AiohttpUpstream(guard=AddressGuard(settings.outbound.allow))
 
 
+def _built_in_prices() -> GenaiPrices:
+    """They are loaded when a call first needs them; that they are missing shall not be left until then."""
+    with standalone():
+        if find_spec("genai_prices") is None:
+            raise ModuleNotFoundError(name="genai_prices")
+    return GenaiPrices()
+
+
 def create_gateway(settings: Settings) -> Gateway:
-    """The gateway that the settings describe, with the channels and tokens that they declare."""
-    timeouts, pricing = settings.timeouts, settings.pricing
+    """The gateway that the settings describe, with the channels and tokens that they declare.
+
+    :raises MissingExtra: it needs what is not installed
+    """
+    pricing = settings.pricing
     return Gateway(
         open_storage(settings),
         upstream=open_upstream(settings),
@@ -47,13 +70,11 @@ def create_gateway(settings: Settings) -> Gateway:
         prices={row.model: row.price() for row in settings.prices},
         max_attempts=settings.routing.max_attempts,
         health=CoolDown() if settings.routing.cool_down else Unjudged(),
-        timeouts=Timeouts(
-            connect=timeouts.connect, first_byte=timeouts.first_byte, idle=timeouts.idle, total=timeouts.total
-        ),
+        timeouts=settings.timeouts.timeouts(),
         max_body=settings.limits.body_bytes,
         requests_per_minute=settings.limits.requests_per_minute,
         trusted_proxies=settings.server.trusted_proxies,
-        price_catalog=GenaiPrices(),
+        price_catalog=_built_in_prices(),
         unknown_model=pricing.unknown_model,
         default_price=_default_price(pricing),
         default_max_output=pricing.default_max_output,
@@ -69,7 +90,10 @@ def _default_price(pricing: PricingSettings) -> Price | None:
 
 
 def create_app(settings: Settings) -> ASGIApp:
-    """The gateway as an app of its own, which browsers may call from any page: its keys do not travel in cookies."""
+    """The gateway as an app of its own, which browsers may call from any page: its keys do not travel in cookies.
+
+    :raises MissingExtra: it needs what is not installed
+    """
     gateway = create_gateway(settings)
     browsers = CORSMiddleware(
         gateway,

@@ -12,9 +12,9 @@ lifespan itself.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -28,11 +28,12 @@ from .health import CoolDown, Health
 from .http import MAX_BODY, OnError, Refusal
 from .listing import Billing, ModelList
 from .models import Channel, Price, TokenDraft
-from .ports import Ledger, Storage
+from .ports import CallStorage, Declarations
 from .pricebook import PriceBook, PriceCatalog, UnknownModel
 from .providers.catalog import provider_of
 from .quota import Quota, QuotaGuard
 from .ratelimit import RateLimit, RateLimiter
+from .reaper import Reaper
 from .record import CallRecorder, RecordWriter
 from .relay import Relay
 from .revision import Revision
@@ -41,9 +42,6 @@ from .upstream import HttpxUpstream, Timeouts, Upstream
 
 __all__ = ["Gateway"]
 
-_log = logging.getLogger(__name__)
-
-_REAP_SECONDS = 30.0
 _DRAIN_SECONDS = 5.0
 
 
@@ -59,7 +57,7 @@ class Gateway:
 
     def __init__(
         self,
-        storage: Storage,
+        storage: CallStorage,
         *,
         upstream: Upstream | None = None,
         channels: Sequence[Channel] | None = None,
@@ -79,15 +77,13 @@ class Gateway:
         poll_interval: float = 0.5,
         on_error: OnError = Refusal,
     ) -> None:
-        if not isinstance(storage, Storage):
-            raise TypeError(
-                f"storage must be a Storage, such as MemoryStorage() or SQLStorage(url), not {storage!r:.80}"
-            )
-        for channel in channels or ():
-            provider_of(channel)  # a mistyped provider is told now, not by the first call
         timeouts = timeouts or Timeouts()
         revision = Revision(storage, interval=poll_interval)
-        book = PriceBook(
+        self.storage = storage
+        self.upstream = upstream or HttpxUpstream()
+        self.pool = ChannelPool(storage, revision=revision, health=health or CoolDown())
+        self.records = RecordWriter(storage)
+        self.prices = PriceBook(
             storage,
             revision=revision,
             declared=prices,
@@ -95,31 +91,32 @@ class Gateway:
             unknown=unknown_model,
             default=default_price,
         )
-        self.storage = storage
-        self._declared = None if channels is None and tokens is None else (channels or (), tokens or ())
-        self.upstream = upstream or HttpxUpstream()
-        self.quota = Quota(storage, book, default_max_output=default_max_output, longest_call=timeouts.total)
-        self.records = RecordWriter(storage)
-        self.pool = ChannelPool(storage, revision=revision, health=health or CoolDown())
+        self.quota = Quota(storage, self.prices, default_max_output=default_max_output, longest_call=timeouts.total)
+        self._declare = _declaration(storage, channels, tokens)
         self._authenticator = KeyAuthenticator(storage, revision=revision, ttl=token_ttl)
         self._trusted = tuple(trusted_proxies)
-        self._on_error = on_error
         self._max_body = max_body
-        relay = Relay(
-            self.upstream, max_attempts=max_attempts, timeouts=timeouts, health=self.pool.health, on_error=on_error
-        )
-        calls: ASGIApp = QuotaGuard(relay, self.quota, on_error=on_error)
-        calls = ModelRouter(calls, self.pool, max_attempts=max_attempts, max_body=max_body, on_error=on_error)
-        calls = RateLimit(calls, limiter=RateLimiter(requests_per_minute=requests_per_minute), on_error=on_error)
-        calls = CallRecorder(calls, self.records, on_error=on_error)
-        self._app = Endpoints(
-            self._authenticated(calls),
-            models=self._authenticated(ModelList(self.pool, on_error=on_error)),
-            billing=self._authenticated(Billing(storage, on_error=on_error)),
-            on_error=on_error,
-        )
+        self._on_error = on_error
+        self._app = self._stack(max_attempts, timeouts, RateLimiter(requests_per_minute=requests_per_minute))
         self._running: AsyncExitStack | None = None
         self._calls: set[asyncio.Task[object]] = set()
+
+    def _stack(self, max_attempts: int, timeouts: Timeouts, limiter: RateLimiter) -> Endpoints:
+        """The components, from the innermost outwards."""
+        refuse = self._on_error
+        calls: ASGIApp = Relay(
+            self.upstream, max_attempts=max_attempts, timeouts=timeouts, health=self.pool.health, on_error=refuse
+        )
+        calls = QuotaGuard(calls, self.quota, on_error=refuse)
+        calls = ModelRouter(calls, self.pool, max_attempts=max_attempts, max_body=self._max_body, on_error=refuse)
+        calls = RateLimit(calls, limiter=limiter, on_error=refuse)
+        calls = CallRecorder(calls, self.records, on_error=refuse)
+        return Endpoints(
+            self._authenticated(calls),
+            models=self._authenticated(ModelList(self.pool, on_error=refuse)),
+            billing=self._authenticated(Billing(self.storage, on_error=refuse)),
+            on_error=refuse,
+        )
 
     def _authenticated(self, app: ASGIApp) -> TokenAuth:
         return TokenAuth(
@@ -156,11 +153,11 @@ class Gateway:
         if self._running is not None:
             raise RuntimeError("This gateway is running already: enter it once, in one lifespan")
         async with AsyncExitStack() as stack:
-            for part in (self.storage, self.upstream, self.quota, self.records, _Reaper(self.storage)):
+            for part in (self.storage, self.upstream, self.quota, self.records, Reaper(self.storage)):
                 if isinstance(part, AbstractAsyncContextManager):
                     await stack.enter_async_context(part)
-            if self._declared is not None:
-                await self.storage.declare(*self._declared)
+            if self._declare is not None:
+                await self._declare()
             self._running = stack.pop_all()
         return self
 
@@ -181,40 +178,26 @@ class Gateway:
             await asyncio.wait(calls, timeout=_DRAIN_SECONDS)
 
 
+def _declaration(
+    storage: CallStorage, channels: Sequence[Channel] | None, tokens: Sequence[TokenDraft] | None
+) -> Callable[[], Awaitable[None]] | None:
+    """What there is to declare at the start. Mistakes are told now, not by the first call."""
+    if not isinstance(storage, CallStorage):
+        raise TypeError(f"storage must be a Storage, such as MemoryStorage() or SQLStorage(url), not {storage!r:.80}")
+    for channel in channels or ():
+        provider_of(channel)
+    if channels is None and tokens is None:
+        return None
+    if not isinstance(storage, Declarations):
+        raise TypeError(f"{type(storage).__name__} cannot declare channels and tokens: it has no method 'declare'")
+    return partial(storage.declare, channels or (), tokens or ())
+
+
 def _not_started() -> NotStarted:
     return NotStarted(
         "The gateway was not started: its lifespan has not been run. Give the host app lifespan=gateway.lifespan, "
         "or write 'async with gateway:' in the host's own lifespan."
     )
-
-
-class _Reaper:
-    """Gives back what calls held that never ended: those of a process that died."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._reap(), name="reaper")
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-
-    async def _reap(self) -> None:
-        while True:
-            try:
-                expired = await self._ledger.expire()
-                if expired:
-                    _log.warning("released %d reservations whose calls never ended", expired)
-            except Exception as error:  # the next round may find the store again
-                _log.error("the reaper failed: %s", type(error).__name__)
-            await asyncio.sleep(_REAP_SECONDS)
 
 
 async def _lifespan(gateway: Gateway, receive: Receive, send: Send) -> None:

@@ -55,7 +55,7 @@ EndReason = Literal[
 class Secret:
     """A string that shows itself only when asked: ``reveal()``.
 
-    Its ``repr`` and ``str`` keep the last four characters at most, so a log line or a traceback never holds the value.
+    Its ``repr`` and ``str`` show no more than ``masked()``, so a log line or a traceback never holds the value.
     """
 
     __slots__ = ("_value",)
@@ -66,8 +66,12 @@ class Secret:
     def reveal(self) -> str:
         return self._value
 
+    def masked(self) -> str:
+        """The last four characters, to tell secrets apart; none of a short one, of which too few would be left."""
+        return f"…{self._value[-4:]}" if len(self._value) >= 16 else "…"
+
     def __repr__(self) -> str:
-        return f"Secret('…{self._value[-4:]}')" if len(self._value) >= 16 else "Secret('…')"
+        return f"Secret('{self.masked()}')"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._value == self._value

@@ -27,6 +27,7 @@ from .models import (
 )
 
 __all__ = [
+    "CallStorage",
     "ChannelAdmin",
     "ChannelStore",
     "Declarations",
@@ -91,6 +92,11 @@ class RecordStore(Protocol):
     async def write_records(self, records: Sequence[CallRecord]) -> None:
         """Append all records in one transaction."""
         ...
+
+
+@runtime_checkable
+class CallStorage(TokenStore, ChannelStore, PriceStore, Ledger, RecordStore, Protocol):
+    """What a gateway needs to serve calls."""
 
 
 class TokenAdmin(Protocol):
@@ -159,6 +165,7 @@ class PriceAdmin(Protocol):
         ...
 
 
+@runtime_checkable
 class Declarations(Protocol):
     """What a configuration file declares, kept apart from what was added by hand."""
 
@@ -176,11 +183,7 @@ class Declarations(Protocol):
 
 @runtime_checkable
 class Storage(
-    TokenStore,
-    ChannelStore,
-    PriceStore,
-    Ledger,
-    RecordStore,
+    CallStorage,
     TokenAdmin,
     ChannelAdmin,
     PriceAdmin,

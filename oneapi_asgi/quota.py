@@ -101,7 +101,7 @@ class Quota:
         :raises Unavailable: the ledger does not answer
         """
         await self.prices.refresh()
-        price = await self.prices.price(_names(call, head), limited=token.limited)
+        price = await self.prices.price(_names(call, head), limited=token.limited and not operation.free)
         amount, at_least = estimate(operation, head, body, price, default_max_output=self._default_max_output)
         outcome = await self._hold(Reserve(call.id, token.accounts, amount, at_least, self._lease))
         if isinstance(outcome, Short):

@@ -27,7 +27,7 @@ from .models import Candidate, Channel
 from .ports import ChannelStore
 from .revision import Revision
 
-__all__ = ["ChannelPool", "ModelRouter", "plan", "serves", "upstream_model"]
+__all__ = ["ChannelPool", "ModelRouter", "named_models", "plan", "serves", "upstream_model"]
 
 _GLOB = ("*", "?", "[")
 
@@ -35,8 +35,17 @@ _GLOB = ("*", "?", "[")
 def serves(channel: Channel, model: str) -> bool:
     """Whether the channel offers a model to callers."""
     return model in channel.model_map or any(
-        model == name or (any(mark in name for mark in _GLOB) and fnmatchcase(model, name)) for name in channel.models
+        model == name or (_is_glob(name) and fnmatchcase(model, name)) for name in channel.models
     )
+
+
+def named_models(channel: Channel) -> list[str]:
+    """The models that the channel offers by name; globs name none."""
+    return [name for name in (*channel.models, *channel.model_map) if not _is_glob(name)]
+
+
+def _is_glob(name: str) -> bool:
+    return any(mark in name for mark in _GLOB)
 
 
 def upstream_model(channel: Channel, model: str) -> str:
@@ -156,9 +165,8 @@ class ChannelPool:
         owners: dict[str, str] = {}
         for channel in self._channels.values():
             if channel.enabled and group in channel.groups:
-                for model in (*channel.models, *channel.model_map):
-                    if not any(mark in model for mark in _GLOB):
-                        owners.setdefault(model, channel.provider)
+                for model in named_models(channel):
+                    owners.setdefault(model, channel.provider)
         return sorted(owners.items())
 
     def plan(self, group: str, model: str, *, limit: int) -> tuple[Candidate, ...]:

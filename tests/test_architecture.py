@@ -15,12 +15,12 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "oneapi_asgi"
 
 LEVELS = (
-    ("errors", "models"),
-    ("keys", "ports"),
+    ("errors", "extra", "models"),
+    ("extra", "keys", "ports"),
     ("wire",),
     ("call", "genai", "group", "pricing", "providers", "revision", "storage", "upstream"),
     ("failure", "health", "http", "pricebook"),
-    ("auth", "delivery", "meter", "quota", "ratelimit", "record", "routing"),
+    ("auth", "delivery", "meter", "quota", "ratelimit", "reaper", "record", "routing"),
     ("relay",),
     ("endpoints", "listing", "settings"),
     ("gateway",),

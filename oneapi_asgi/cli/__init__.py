@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import sys
 
+from ..extra import MissingExtra, standalone
+
 __all__ = ["main"]
 
 
 def main() -> None:
     try:
-        from .root import root  # an extra
-    except ModuleNotFoundError as error:
-        if error.name not in ("click", "rich"):
-            raise
-        sys.exit(f'oneapi-asgi needs {error.name}: pip install "oneapi-asgi[standalone]"')
-    root(prog_name="oneapi-asgi")
+        with standalone():
+            from .root import root  # an extra
+
+            root(prog_name="oneapi-asgi")  # imports more of it where a command needs it
+    except MissingExtra as error:
+        sys.exit(str(error))

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from ..models import Price
+from ..models import Price, Tier
 from ..ports import Storage
-from ..settings import PriceSettings
+from ..settings import PriceSettings, Settings
 from .session import config_option, operate, read_options, settings_of
 from .show import dollars, json_option, show
 
@@ -31,6 +31,7 @@ _PARTS = {
     "audio_minute": "dollars per minute of audio",
     "per_call": "dollars per call",
 }
+_FREE = Price()
 
 
 def _part_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -61,21 +62,61 @@ def set_price(model: str, max_output: int | None, config: Path | None, **parts: 
         await storage.set_price(section.model, section.price())
 
     operate(settings, save)
-    click.echo(
-        f"{model} costs ${dollars(section.input)} in, ${dollars(section.output)} out per million tokens", err=True
-    )
+    told = (f"{part.replace('_', '-')} ${dollars(nano)}" for part, nano in section.given().items())
+    click.echo(f"price of {model}: {', '.join(told)}", err=True)
+    _tell_if_declared(model, settings)
+
+
+@price.command("remove")
+@click.argument("model")
+@config_option
+def remove(model: str, config: Path | None) -> None:
+    """Remove the price of MODEL, written as it was set; the built-in one holds again, if there is one."""
+    settings = settings_of(config)
+
+    async def unset(storage: Storage) -> bool:
+        known = model in await storage.list_prices()
+        if known:
+            await storage.set_price(model, None)
+        return known
+
+    if not operate(settings, unset):
+        if model in _declared(settings):
+            raise click.ClickException(f'the price of "{model}" is declared in the settings: remove it there')
+        raise click.ClickException(f'no price is set for "{model}"; see oneapi-asgi price list')
+    click.echo(f"price of {model} removed", err=True)
+    _tell_if_declared(model, settings)
 
 
 @price.command("list")
 @json_option
 @config_option
 def list_prices(as_json: bool, config: Path | None) -> None:
-    """List the operator's own prices, in dollars."""
-    prices = operate(settings_of(config), lambda storage: storage.list_prices())
-    rows = [_row(model, prices[model]) for model in sorted(prices)]
+    """List the operator's own prices, in dollars: those that were set, and those that the settings declare."""
+    settings = settings_of(config)
+    declared = _declared(settings)
+    prices = {**operate(settings, lambda storage: storage.list_prices()), **declared}
+    rows = [_row(model, prices[model], declared=model in declared) for model in sorted(prices)]
     show(rows, as_json=as_json, empty="no prices of your own; the built-in ones hold")
 
 
-def _row(model: str, price: Price) -> dict[str, object]:
+def _declared(settings: Settings) -> dict[str, Price]:
+    return {section.model: section.price() for section in settings.prices}
+
+
+def _tell_if_declared(model: str, settings: Settings) -> None:
+    if model in _declared(settings):
+        click.echo(f'the settings declare a price of "{model}" too, and theirs holds', err=True)
+
+
+def _row(model: str, price: Price, *, declared: bool) -> dict[str, object]:
     parts = {part: dollars(getattr(price, part)) for part in _PARTS}
-    return {"model": model, **parts, "max_output": price.max_output}
+    tiers = [_tier(tier) for tier in price.tiers]
+    return {"model": model, **parts, "max_output": price.max_output, "tiers": tiers, "declared": declared}
+
+
+def _tier(tier: Tier) -> dict[str, object]:
+    """Without the parts that it does not price apart."""
+    return {"above": tier.above} | {
+        part: dollars(nano) for part in _PARTS if (nano := getattr(tier.price, part)) != getattr(_FREE, part)
+    }

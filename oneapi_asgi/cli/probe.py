@@ -13,8 +13,9 @@ from msgspec import Struct
 from ..models import Channel
 from ..providers.catalog import provider_of, upstream_url
 from ..providers.provider import auth_headers
+from ..routing import named_models, upstream_model
 from ..settings import Settings
-from ..upstream import AddressGuard, Incoming, Outgoing, Timeouts, Upstream, UpstreamFault
+from ..upstream import Incoming, Outgoing, Timeouts, Upstream, UpstreamFault
 
 __all__ = ["Verdict", "model_for", "probe", "probe_from_here"]
 
@@ -32,22 +33,19 @@ class Verdict(Struct, frozen=True):
 
 def model_for(channel: Channel, model: str | None) -> str:
     """The upstream model to ask for: the given one, or the first that the channel names without a wildcard."""
-    named = (name for name in (*channel.models, *channel.model_map) if not set(name) & set("*?["))
-    asked = model or next(named, None)
+    asked = model or next(iter(named_models(channel)), None)
     if asked is None:
         raise click.UsageError(f'channel "{channel.name}" names no single model: say --model MODEL')
-    return channel.model_map.get(asked, asked)
+    return upstream_model(channel, asked)
 
 
 def probe_from_here(channel: Channel, model: str, settings: Settings) -> Verdict:
-    from ..upstream.aiohttp import AiohttpUpstream  # an extra
-
-    limits = settings.timeouts
-    timeouts = Timeouts(connect=limits.connect, first_byte=limits.first_byte, idle=limits.idle, total=limits.total)
+    # Imported late: it brings all that a server needs, and --help need not wait for that.
+    from ..app import open_upstream
 
     async def run() -> Verdict:
-        async with AiohttpUpstream(guard=AddressGuard(settings.outbound.allow)) as upstream:
-            return await probe(upstream, channel, model, timeouts)
+        async with open_upstream(settings) as upstream:
+            return await probe(upstream, channel, model, settings.timeouts.timeouts())
 
     return asyncio.run(run())
 

@@ -12,16 +12,14 @@ import click
 
 from ..ports import Storage
 from ..settings import Settings, find_config
-from .session import config_option, operate, settings_of
+from .session import command_line, config_option, operate, settings_of
 
 __all__ = ["serve", "uvicorn_options"]
 
-_FIRST_STEPS = """\
-There is neither a channel nor a token yet. Add one of each:
-  oneapi-asgi channel add NAME --provider openai --key-env OPENAI_API_KEY{config}
-  oneapi-asgi token add NAME{config}"""
-_FIRST_STEPS_IN_MEMORY = """\
-There is neither a channel nor a token, and storage.url = "memory:" keeps none: declare [[channels]] and [[tokens]]."""
+_FIRST_STEPS = (
+    ("channel", "add", "NAME", "--provider", "openai", "--key-env", "OPENAI_API_KEY"),
+    ("token", "add", "NAME"),
+)
 
 
 @click.command()
@@ -37,8 +35,7 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
     idle = _is_empty(settings)
     click.echo(f"oneapi-asgi listens on {_address(settings)}", err=True)
     if idle:
-        steps = _FIRST_STEPS_IN_MEMORY if settings.storage.url == "memory:" else _FIRST_STEPS
-        click.echo(steps.format(config=f" --config {config}" if config else ""), err=True)
+        click.echo(_first_steps(settings, config), err=True)
     os.environ.update(overrides)  # worker processes read the settings themselves
     _run(settings)
 
@@ -60,6 +57,16 @@ def _is_empty(settings: Settings) -> bool:
         return not (declared or await storage.list_channels() or await storage.list_tokens())
 
     return operate(settings, look)
+
+
+def _first_steps(settings: Settings, config: Path | None) -> str:
+    if settings.storage.url == "memory:":
+        return (
+            'There is neither a channel nor a token, and storage.url = "memory:" keeps none: '
+            "declare [[channels]] and [[tokens]]."
+        )
+    steps = (f"  {command_line(*step, config=config)}" for step in _FIRST_STEPS)
+    return "\n".join(("There is neither a channel nor a token yet. Add one of each:", *steps))
 
 
 def _address(settings: Settings) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+import shlex
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import click
 
+from ..models import Channel, Token
 from ..ports import Storage
 from ..settings import (
     ChannelSettings,
@@ -23,10 +25,21 @@ from ..settings import (
 )
 from ..storage import StorageError
 
-__all__ = ["WrongSettings", "config_option", "names", "operate", "pairs", "read_options", "settings_of"]
+__all__ = [
+    "WrongSettings",
+    "called",
+    "command_line",
+    "config_option",
+    "names",
+    "operate",
+    "pairs",
+    "read_options",
+    "settings_of",
+]
 
 T = TypeVar("T")
 S = TypeVar("S", ChannelSettings, TokenSettings, PriceSettings)
+E = TypeVar("E", Channel, Token)
 
 config_option = click.option(
     "--config",
@@ -76,9 +89,9 @@ def read_options(kind: type[S], options: Mapping[str, object], flags: Mapping[st
     ``flags`` has the options that are not called like the key that they set.
     """
     given = {key: value for key, value in options.items() if value is not None}
-    names = {key: "--" + key.replace("_", "-") for key in kind.__struct_fields__} | dict(flags)
+    labels = {key: "--" + key.replace("_", "-") for key in kind.__struct_fields__} | dict(flags)
     try:
-        return read_section(kind, given, os.environ, names)
+        return read_section(kind, given, os.environ, labels)
     except SettingsError as error:
         raise WrongSettings(str(error)) from None
 
@@ -102,3 +115,21 @@ def operate(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:
         return asyncio.run(run())
     except (StorageError, ValueError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def called(name_or_id: str, entries: Iterable[E], kind: str) -> list[E]:
+    """Those of that name, of which each user may have one; without any, the one of that id.
+
+    :raises ValueError: there is none
+    """
+    entries = list(entries)
+    found = [entry for entry in entries if entry.name == name_or_id]
+    found = found or [entry for entry in entries if str(entry.id) == name_or_id]
+    if not found:
+        raise ValueError(f'no {kind} is named "{name_or_id}" or has that id; see oneapi-asgi {kind} list')
+    return found
+
+
+def command_line(*words: str, config: Path | None) -> str:
+    """A command for a message, to be pasted into a shell, on the same settings."""
+    return shlex.join(["oneapi-asgi", *words, *(["--config", str(config)] if config else [])])

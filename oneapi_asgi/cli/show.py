@@ -10,9 +10,7 @@ from decimal import Decimal
 import click
 import msgspec
 
-from ..models import Secret
-
-__all__ = ["dollars", "json_option", "masked", "show", "when"]
+__all__ = ["dollars", "json_option", "show", "when"]
 
 _NOTHING = "–"
 _SHORT = 20  # cells that keep their line on a narrow terminal
@@ -22,14 +20,19 @@ Row = Mapping[str, object]
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
-def show(rows: Sequence[Row], *, as_json: bool, empty: str) -> None:
-    """``empty`` is said instead of a table without rows; columns without any value are left out of a table."""
+def show(rows: Sequence[Row], *, as_json: bool, empty: str, waiting: Sequence[str] = ()) -> None:
+    """``empty`` is said instead of a table without rows; columns without any value are left out of a table.
+
+    ``waiting`` are the names of what the settings declare and no row shows as they declare it.
+    """
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(rows)))
-    elif not rows:
-        click.echo(empty, err=True)
-    else:
+    elif rows:
         _print_table(rows)
+    elif not waiting:
+        click.echo(empty, err=True)
+    if waiting:
+        click.echo(f"from the settings, at the next start of the gateway: {', '.join(waiting)}", err=True)
 
 
 def _print_table(rows: Sequence[Row]) -> None:
@@ -61,7 +64,8 @@ def _cell(value: object) -> str:
     if isinstance(value, Mapping):
         value = [f"{key}={item}" for key, item in value.items()]
     if isinstance(value, list | tuple):
-        value = ", ".join(map(str, value))
+        between = "; " if any(isinstance(item, Mapping) for item in value) else ", "
+        value = between.join(map(_cell, value))
     return _NOTHING if value in (None, "") else str(value)
 
 
@@ -72,9 +76,3 @@ def dollars(nano: int | None) -> str | None:
 
 def when(moment: float | None) -> str | None:
     return None if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def masked(secret: Secret) -> str:
-    """The last four characters, to tell keys apart; fewer would be left of a short key than to guess."""
-    key = secret.reveal()
-    return f"…{key[-4:]}" if len(key) >= 16 else "…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from ..keys import new_key
 from ..models import Balance, Token
 from ..ports import Storage
 from ..settings import TokenSettings
-from .session import config_option, names, operate, read_options, settings_of
+from .session import called, config_option, names, operate, read_options, settings_of
 from .show import dollars, json_option, show, when
 
 __all__ = ["token"]
@@ -32,30 +33,13 @@ def token() -> None:
 @click.option("--rpm", "requests_per_minute", type=int, metavar="N", help="Requests per minute.")
 @click.option("--user", default="root", show_default=True, help="Whose wallet pays.")
 @config_option
-def add(
-    name: str,
-    quota_usd: str | None,
-    models: tuple[str, ...] | None,
-    subnets: tuple[str, ...] | None,
-    expires_at: str | None,
-    requests_per_minute: int | None,
-    user: str,
-    config: Path | None,
-) -> None:
+def add(name: str, user: str, config: Path | None, **options: Any) -> None:
     """Make a token and print its key: KEY=$(oneapi-asgi token add NAME)."""
     settings = settings_of(config)
     key = new_key()
-    options = {
-        "name": name,
-        "key": key.reveal(),
-        "quota_usd": quota_usd,
-        "models": models,
-        "subnets": subnets,
-        "expires_at": expires_at,
-        "requests_per_minute": requests_per_minute,
-    }
     flags = {"name": "NAME", "expires_at": "--expires", "requests_per_minute": "--rpm"}
-    draft = replace(read_options(TokenSettings, options, flags).draft(), user=user)
+    section = read_options(TokenSettings, {"name": name, "key": key.reveal(), **options}, flags)
+    draft = replace(section.draft(), user=user)
 
     async def save(storage: Storage) -> Token:
         return await storage.add_token(draft)
@@ -75,9 +59,15 @@ def list_tokens(as_json: bool, config: Path | None) -> None:
         tokens = await storage.list_tokens()
         return tokens, await storage.balances([token.accounts[0] for token in tokens])
 
-    tokens, caps = operate(settings_of(config), read)
-    rows = [_row(token, cap) for token, cap in zip(tokens, caps, strict=True)]
-    show(rows, as_json=as_json, empty="no tokens; add one: oneapi-asgi token add NAME")
+    settings = settings_of(config)
+    tokens, caps = operate(settings, read)
+    known = {token.digest for token in tokens}
+    show(
+        [_row(token, cap) for token, cap in zip(tokens, caps, strict=True)],
+        as_json=as_json,
+        empty="no tokens; add one: oneapi-asgi token add NAME",
+        waiting=[section.name for section in settings.tokens if section.draft().digest not in known],
+    )
 
 
 @token.command("revoke")
@@ -99,14 +89,11 @@ def _find(tokens: Sequence[Token], name_or_id: str) -> Token:
     """
     :raises ValueError: no token has that name or id, or those of several users have that name
     """
-    found = [token for token in tokens if token.name == name_or_id]
-    found = found or [token for token in tokens if str(token.id) == name_or_id]
-    if not found:
-        raise ValueError(f'no token is named "{name_or_id}" or has that id; see oneapi-asgi token list')
-    if len(found) > 1:
-        owners = ", ".join(f"{token.id} ({token.user_name})" for token in found)
+    token, *others = called(name_or_id, tokens, "token")
+    if others:
+        owners = ", ".join(f"{one.id} ({one.user_name})" for one in (token, *others))
         raise ValueError(f'several tokens are named "{name_or_id}"; give the id of one: {owners}')
-    return found[0]
+    return token
 
 
 def _row(token: Token, cap: Balance) -> dict[str, object]:

@@ -21,6 +21,7 @@ from .sections import (
     ServerSettings,
     Settings,
     StorageSettings,
+    TierSettings,
     TimeoutSettings,
     TokenSettings,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "StorageSettings",
+    "TierSettings",
     "TimeoutSettings",
     "TokenSettings",
     "find_config",

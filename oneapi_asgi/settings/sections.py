@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 from msgspec import Struct
 
 from ..keys import key_digest, key_prefix
-from ..models import Channel, Price, Secret, TokenDraft
+from ..models import Channel, Price, Secret, Tier, TokenDraft
 from ..providers.catalog import find_provider
+from ..upstream import Timeouts
 from .places import Place, SettingsError
 from .readers import (
     base_url,
@@ -41,6 +42,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "StorageSettings",
+    "TierSettings",
     "TimeoutSettings",
     "TokenSettings",
     "read_channel",
@@ -82,6 +84,9 @@ class TimeoutSettings(Struct, frozen=True, kw_only=True):
     first_byte: Annotated[float, seconds] = 60.0
     idle: Annotated[float, seconds] = 60.0
     total: Annotated[float, seconds] = 1800.0
+
+    def timeouts(self) -> Timeouts:
+        return Timeouts(connect=self.connect, first_byte=self.first_byte, idle=self.idle, total=self.total)
 
 
 class LimitSettings(Struct, frozen=True, kw_only=True):
@@ -168,12 +173,11 @@ class TokenSettings(Struct, frozen=True, kw_only=True):
         )
 
 
-class PriceSettings(Struct, frozen=True, kw_only=True):
-    """The parts of a ``Price``, and the model name or glob that they hold for."""
+class _Parts(Struct, frozen=True, kw_only=True):
+    """The parts of a ``Price``, None where they are not given."""
 
-    model: Annotated[str, text]
-    input: Annotated[int, dollars] = 0
-    output: Annotated[int, dollars] = 0
+    input: Annotated[int | None, dollars] = None
+    output: Annotated[int | None, dollars] = None
     cache_read: Annotated[int | None, dollars] = None
     cache_write: Annotated[int | None, dollars] = None
     cache_write_1h: Annotated[int | None, dollars] = None
@@ -182,12 +186,30 @@ class PriceSettings(Struct, frozen=True, kw_only=True):
     output_audio: Annotated[int | None, dollars] = None
     input_image: Annotated[int | None, dollars] = None
     output_image: Annotated[int | None, dollars] = None
-    audio_minute: Annotated[int, dollars] = 0
-    per_call: Annotated[int, dollars] = 0
+    audio_minute: Annotated[int | None, dollars] = None
+    per_call: Annotated[int | None, dollars] = None
+
+    def given(self) -> dict[str, int]:
+        parts = {name: getattr(self, name) for name in _Parts.__struct_fields__}
+        return {name: part for name, part in parts.items() if part is not None}
+
+
+class TierSettings(_Parts, frozen=True, kw_only=True):
+    """The price of calls with more than ``above`` input tokens."""
+
+    above: Annotated[int, _tokens]
+
+
+class PriceSettings(_Parts, frozen=True, kw_only=True):
+    """A ``Price``, and the model name or glob that it holds for."""
+
+    model: Annotated[str, text]
     max_output: Annotated[int | None, _tokens] = None
+    tiers: Annotated[tuple[TierSettings, ...], listed(table(TierSettings), unique=("above",))] = ()
 
     def price(self) -> Price:
-        return Price(**{name: getattr(self, name) for name in self.__struct_fields__ if name != "model"})
+        tiers = tuple(Tier(tier.above, Price(**tier.given())) for tier in self.tiers)
+        return Price(**self.given(), max_output=self.max_output, tiers=tiers)
 
 
 def _check_channel(channel: ChannelSettings, at: Place) -> Iterator[SettingsError]:
@@ -202,6 +224,15 @@ def _check_channel(channel: ChannelSettings, at: Place) -> Iterator[SettingsErro
         yield at.key("api_key").mistake(f'missing; provider "{provider.id}" needs one')
 
 
+def _check_price(price: PriceSettings, at: Place) -> Iterator[SettingsError]:
+    # A tier replaces the price whole: what it left out by mistake would be free, or cost what plain tokens cost.
+    for index, tier in enumerate(price.tiers):
+        place = at.key("tiers").item(index)
+        for part in price.given():
+            if part not in tier.given():
+                yield place.key(part).mistake(f"missing; a tier holds in place of the whole price, which has {part}")
+
+
 def _check_pricing(pricing: PricingSettings, at: Place) -> Iterator[SettingsError]:
     if pricing.unknown_model != "default":
         return
@@ -212,7 +243,7 @@ def _check_pricing(pricing: PricingSettings, at: Place) -> Iterator[SettingsErro
 
 read_channel = table(ChannelSettings, _check_channel)
 read_token = table(TokenSettings)
-read_price = table(PriceSettings)
+read_price = table(PriceSettings, _check_price)
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -82,9 +82,9 @@ def _part(entry: object, key: str) -> object:
 
 
 def _repeated(values: Mapping[int, object], key: str, at: Place) -> Iterator[str]:
-    first = dict[str, int]()
+    first = dict[str | int, int]()
     for index, value in values.items():
-        if isinstance(value, str) and first.setdefault(value, index) != index:
+        if isinstance(value, str | int) and first.setdefault(value, index) != index:
             yield from at.item(index).key(key).mistake(f"the same as {at.item(first[value]).key(key)}").lines
 
 

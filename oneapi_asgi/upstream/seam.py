@@ -38,13 +38,16 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 
 
 class Outgoing(Struct, frozen=True):
-    """One request."""
+    """One request. Its ``repr`` shows neither key nor prompt."""
 
     method: str
     url: str
     headers: Sequence[tuple[str, str]]
     body: bytes
     timeouts: Timeouts
+
+    def __repr__(self) -> str:
+        return f"Outgoing({self.method} {self.url})"
 
 
 class Incoming(Protocol):

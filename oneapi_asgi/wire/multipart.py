@@ -6,6 +6,8 @@ body.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec import Struct
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -38,11 +40,12 @@ def boundary_of(content_type: str) -> bytes:
     return boundary
 
 
-def form_fields(body: bytes, boundary: bytes) -> list[FormField]:
-    """
+def form_fields(body: bytes, boundary: bytes, *, text_only: Collection[str] = ()) -> list[FormField]:
+    """The text fields. Parts named in ``text_only`` count as text even if they pose as files.
+
     :raises BadRequest: the form is malformed, cut short, or has too many or too large parts
     """
-    collector = _Collector(body)
+    collector = _Collector(body, text_only)
     try:
         parser = MultipartParser(boundary, collector.callbacks())  # type: ignore[arg-type]
         parser.write(body)
@@ -57,7 +60,8 @@ def form_fields(body: bytes, boundary: bytes) -> list[FormField]:
 class _Collector:
     """Turns the parser's callbacks into fields."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, text_only: Collection[str]) -> None:
+        self._text_only = text_only
         self.fields: list[FormField] = []
         self.ended = False
         self._body = body
@@ -97,8 +101,9 @@ class _Collector:
     def _header_end(self) -> None:
         if self._header.lower() == b"content-disposition":
             options = parse_options_header(self._value)[1]
-            if b"filename" not in options:
-                self._name = options.get(b"name", b"").decode("utf-8", "replace")
+            name = options.get(b"name", b"").decode("utf-8", "replace")
+            if b"filename" not in options or name in self._text_only:
+                self._name = name
         self._header, self._value = b"", b""
 
     def _data(self, _: bytes, start: int, end: int) -> None:

@@ -28,7 +28,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     fields that bound the output tokens, empty when there are none to pay. ``default_model`` is what the upstream takes
     when the request names none. ``usage_option`` says that a stream reports usage only when
     ``stream_options.include_usage`` asks for it. ``choices_are_calls``: a price per call is for each of the ``n``
-    results, as with images.
+    results, as with images. ``free``: providers do not charge for it, so it needs no price.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     default_model: str | None = None
     usage_option: bool = False
     choices_are_calls: bool = False
+    free: bool = False
 
 
 _SAMPLING = {
@@ -77,7 +78,11 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "/embeddings": Operation(name="embeddings", output=False, required={"input": STRING + ARRAY}),
     "/moderations": Operation(
-        name="moderations", output=False, required={"input": STRING + ARRAY}, default_model="omni-moderation-latest"
+        name="moderations",
+        free=True,
+        output=False,
+        required={"input": STRING + ARRAY},
+        default_model="omni-moderation-latest",
     ),
     "/rerank": Operation(name="rerank", output=False, required={"query": STRING + OBJECT, "documents": ARRAY}),
     "/images/generations": Operation(

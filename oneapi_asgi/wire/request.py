@@ -92,7 +92,7 @@ class JSONRequest:
 
     def edited(self, *, model: str, include_usage: bool) -> bytes:
         edits: dict[str, bytes] = {}
-        if model != self.head.model and "model" in self._spans:
+        if model != self.head.model:
             edits["model"] = msgspec.json.encode(model)
         if include_usage and self.head.stream and not self.head.wants_usage:
             edits["stream_options"] = self._asking_for_usage()
@@ -301,28 +301,34 @@ def _wants_usage(values: dict[str, Raw]) -> bool:
 class MultipartRequest:
     """A form; only its text fields were read, files stay where they are."""
 
-    __slots__ = ("_body", "_model", "head")
+    __slots__ = ("_body", "_boundary", "_model", "head")
 
-    def __init__(self, body: bytes, model: FormField | None, head: Head) -> None:
+    def __init__(self, body: bytes, boundary: bytes, model: FormField | None, head: Head) -> None:
         self._body = body
+        self._boundary = boundary
         self._model = model
         self.head = head
 
     def edited(self, *, model: str, include_usage: bool) -> bytes:  # noqa: ARG002  # forms have no such option
-        if self._model is None or model == self.head.model:
+        if model == self.head.model:
             return self._body
+        if self._model is None:
+            added = b'--%b\r\nContent-Disposition: form-data; name="model"\r\n\r\n%b\r\n'
+            return added % (self._boundary, model.encode()) + self._body
         return self._body[: self._model.start] + model.encode() + self._body[self._model.end :]
 
 
 def _multipart(operation: Operation, content_type: str, body: bytes) -> MultipartRequest:
     fields: dict[str, FormField] = {}
-    for field in form_fields(body, boundary_of(content_type)):
+    boundary = boundary_of(content_type)
+    for field in form_fields(body, boundary, text_only=("model", "stream", "n")):
         if field.name in fields and field.name in ("model", "stream", "n"):
             raise BadRequest(f"The field {field.name!r} is there more than once. Send it once.", param=field.name)
         fields[field.name] = field
     model = fields.get("model")
     return MultipartRequest(
         body,
+        boundary,
         model,
         Head(
             model=_checked_model(model.text) if model else _default_model(operation),

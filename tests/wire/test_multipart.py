@@ -63,12 +63,18 @@ def test_the_model_is_found_wherever_it_stands(order: tuple[bytes, ...]) -> None
             [part("timestamp_granularities[]", b"word"), part("timestamp_granularities[]", b"segment")],
             Head("whisper-1"),
         ),
-        ([part("model", b"gpt-image", '; filename="model"')], Head("whisper-1")),
         ([part("prompt", "漢字".encode(), "", "Content-Type: text/plain; charset=utf-8\r\n")], Head("whisper-1")),
     ],
 )
 def test_fields(parts: list[bytes], head: Head) -> None:
     assert parse(form(MODEL, *parts, FILE)).head == head
+
+
+def test_a_mapped_default_model_is_added() -> None:
+    body = form(part("image", b"\x89PNG", '; filename="a.png"'), part("n", b"2"))
+    edited = parse(body, path="/images/edits").edited(model="gpt-image-2", include_usage=False)
+    assert parse(edited, path="/images/edits").head == Head("gpt-image-2", choices=2)
+    assert edited.endswith(body)
 
 
 def test_the_default_model_of_images() -> None:
@@ -105,6 +111,7 @@ def test_a_form_without_a_boundary_is_refused(content_type: str) -> None:
         (form(part("model", b"m" * 300)), "model"),
         (form(MODEL, MODEL), None),
         (form(MODEL, part("model", b"other")), None),
+        (form(MODEL, part("model", b"other", '; filename="model"')), None),
         (form(MODEL, part("n", b"1"), part("n", b"100")), None),
         (form(MODEL, part("n", b"0")), "n"),
         (form(MODEL, part("n", b"-1")), "n"),

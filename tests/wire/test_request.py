@@ -324,3 +324,12 @@ def test_large_bodies_are_read_in_linear_time() -> None:
     parse(with_field(b",".join(b'"k%d":1' % n for n in range(100_000))))
     parse(b" " * 1_000_000 + with_field(b'"a":1') + b" " * 1_000_000)
     assert time.perf_counter() - started < 3
+
+
+def test_a_mapped_default_model_is_added() -> None:
+    """Left out, it would be the upstream's own default, whatever the channel calls it."""
+    operation = operation_at("/images/generations")
+    assert operation is not None
+    request = parse_request(operation, "application/json", b'{ "prompt": "a cat" }')
+    assert request.edited(model="dall-e-2", include_usage=False) == b'{ "prompt": "a cat" }'
+    assert request.edited(model="x", include_usage=False) == b'{ "prompt": "a cat" ,"model":"x"}'
