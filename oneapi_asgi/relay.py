@@ -144,7 +144,7 @@ class _Exchange:
             self._call.reason = "upstream_cut"
             await self._delivery.break_off(error)
         else:
-            self._call.reason = "upstream_failed"
+            self._call.usage, self._call.reason = None, "upstream_failed"  # no answer, no charge
             await self._refuse(error)
 
     async def _refuse(self, error: GatewayError) -> None:

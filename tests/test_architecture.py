@@ -16,7 +16,7 @@ PACKAGE = ROOT / "oneapi_asgi"
 
 LEVELS = (
     ("errors", "extra", "models"),
-    ("extra", "keys", "ports"),
+    ("keys", "ports"),
     ("wire",),
     ("call", "genai", "group", "pricing", "providers", "revision", "storage", "upstream"),
     ("failure", "health", "http", "pricebook"),

@@ -17,19 +17,16 @@ from time import monotonic, sleep
 
 import pytest
 from click.testing import CliRunner
+from commands import KEY, go_elsewhere
 
 from oneapi_asgi.cli.root import root
 from oneapi_asgi.cli.serve import uvicorn_options
 from oneapi_asgi.settings import ServerSettings, Settings
 
-KEY = "sk-upstream-0123456789"
-
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("ONEAPI_")]:
-        monkeypatch.delenv(name)
+    go_elsewhere(tmp_path, monkeypatch)
 
 
 def test_a_terminal_is_asked_for_the_key_without_echo() -> None:
@@ -73,13 +70,48 @@ def test_help_does_not_wait_for_what_it_does_not_need() -> None:
     assert imported & {"aiohttp", "sqlalchemy", "uvicorn", "rich", "oneapi_asgi.app"} == set()
 
 
-@pytest.mark.parametrize("missing", ["click", "oneapi_asgi.cli.session"])
-def test_a_missing_extra_is_told(missing: str) -> None:
-    script = f"import sys; sys.modules[{missing!r}] = None; from oneapi_asgi.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", script, "--help"], capture_output=True, text=True, timeout=20)
+def without(module: str, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """A process in which a module is not installed."""
+    script = f"import sys; sys.modules[{module!r}] = None; {script}"
+    return subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=20)
+
+
+COMMAND = "from oneapi_asgi.cli import main; main()"
+REMEDY = "oneapi-asgi needs {}: pip install 'oneapi-asgi[standalone]'\n"
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("click", ("--help",)),
+        ("rich", ("providers",)),
+        ("sqlalchemy", ("token", "list")),
+        ("aiohttp", ("channel", "test", "a")),
+        ("uvicorn", ("serve", "--port", "0")),
+    ],
+)
+def test_a_command_names_the_extra_that_it_misses(tmp_path: Path, missing: str, words: tuple[str, ...]) -> None:
+    (tmp_path / "oneapi.toml").write_text('[[channels]]\nname = "a"\napi_key = "k"\nmodels = ["m"]\n')
+    done = without(missing, COMMAND, *words)
     assert done.returncode == 1
-    told = 'oneapi-asgi needs click: pip install "oneapi-asgi[standalone]"\n'
-    assert (done.stderr == told) is (missing == "click")
+    assert done.stderr.endswith(REMEDY.format(missing))
+    assert "Traceback" not in done.stderr
+
+
+def test_a_module_of_the_project_is_no_extra() -> None:
+    done = without("oneapi_asgi.cli.session", COMMAND, "--help")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "pip install" not in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["aiohttp", "sqlalchemy", "alembic", "genai_prices"])
+def test_an_app_names_the_extra_that_it_misses(missing: str) -> None:
+    script = (
+        "from oneapi_asgi.app import create_app; from oneapi_asgi.settings import Settings\n"
+        "try:\n    create_app(Settings())\nexcept ImportError as error:\n    print(error.name, error)"
+    )
+    assert without(missing, script).stdout == f"{missing} {REMEDY.format(missing)}"
 
 
 def test_uvicorn_is_run_as_the_settings_say() -> None:

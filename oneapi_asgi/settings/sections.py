@@ -6,7 +6,7 @@ Money is in nano-dollars here, as everywhere, and in dollars in the file; durati
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Struct
 
@@ -189,7 +189,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
     audio_minute: Annotated[int | None, dollars] = None
     per_call: Annotated[int | None, dollars] = None
 
-    def given(self) -> dict[str, int]:
+    def given(self) -> dict[str, Any]:
         parts = {name: getattr(self, name) for name in _Parts.__struct_fields__}
         return {name: part for name, part in parts.items() if part is not None}
 

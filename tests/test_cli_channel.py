@@ -1,0 +1,198 @@
+"""Channels: added, listed, switched, removed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from commands import KEY, declared, go_elsewhere, rows, run, serve_once, stored
+from msgspec.structs import replace
+
+from oneapi_asgi.models import Channel, Secret
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_elsewhere(tmp_path, monkeypatch)
+
+
+def stored_channels() -> Sequence[Channel]:
+    return stored(lambda storage: storage.list_channels())
+
+
+def test_a_channel_is_added_with_all_its_options() -> None:
+    run(
+        *("channel", "add", "az", "--provider", "azure", "--base-url", "https://r.openai.azure.com/openai/v1/"),
+        *("--key", "k1", "--key", "k2", "--models", "gpt-4o,o*", "--map", "gpt-4o=prod, o3=o3-eu"),
+        *("--groups", "default,vip", "--priority", "2", "--weight", "3"),
+    )
+    [channel] = stored_channels()
+    assert channel == Channel(
+        id=channel.id,
+        name="az",
+        provider="azure",
+        base_url="https://r.openai.azure.com/openai/v1",
+        api_keys=(Secret("k1"), Secret("k2")),
+        models=("gpt-4o", "o*"),
+        model_map={"gpt-4o": "prod", "o3": "o3-eu"},
+        groups=("default", "vip"),
+        priority=2,
+        weight=3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "keys"),
+    [
+        (("--key-env", "UPSTREAM_KEY"), "", (Secret(KEY),)),
+        ((), f"{KEY}\n", (Secret(KEY),)),
+        (("--provider", "ollama"), "ignored\n", ()),
+        (("--provider", "azure", "--base-url", "https://a.test"), "\n", ()),
+    ],
+)
+def test_a_key_comes_from_a_variable_or_stdin(words: tuple[str, ...], typed: str, keys: tuple[Secret, ...]) -> None:
+    run("channel", "add", "a", *words, typed=typed, environ={"UPSTREAM_KEY": KEY})
+    [channel] = stored_channels()
+    assert channel.api_keys == keys
+
+
+def test_channels_are_listed_with_masked_keys() -> None:
+    assert "channel add NAME" in run("channel", "list").stderr
+    run("channel", "add", "a", "--key", KEY, "--key", "short", "--models", "[x],gpt-4o")
+    [row] = rows("channel", "list")
+    assert row["keys"] == ["…6789", "…"]
+    assert row["base_url"] == "https://api.openai.com/v1"
+    table = run("channel", "list").stdout
+    assert "[x], gpt-4o" in table, "brackets are no markup"
+    assert "…6789" in table
+    assert KEY not in table + json.dumps(row)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ("--provider", "opnai", "--key", "k"),
+            ['Error: --provider = "opnai": no such provider; did you mean "openai"?'],
+        ),
+        (
+            ("--key", "k", "--weight", "0", "--base-url", "x"),
+            ["--weight = 0: must be", '--base-url = "x": must be a URL'],
+        ),
+        (("--key", "a b"), ["Error: --key[0]: must be visible ASCII characters, without spaces"]),
+        (("--key-env", "NOPE"), ['Error: --key-env = "env:NOPE": the environment variable is not set']),
+        (("--key-env", ""), ['Error: --key-env = "env:": the environment variable is not set']),
+        ((), ['Error: --key: missing; provider "openai" needs one']),
+        (("--provider", "azure", "--key", "k"), ["Error: --base-url: missing; provider"]),
+        (("--key", "k", "--key-env", "X"), ["give either --key or --key-env"]),
+        (("--key", "k", "--map", "a"), ['"a" is not of the form NAME=UPSTREAM_NAME']),
+        (("--key", "k", "--map", "a="), ['"a=" is not of the form NAME=UPSTREAM_NAME']),
+    ],
+)
+def test_a_mistake_in_a_channel_names_the_option(words: tuple[str, ...], told: list[str]) -> None:
+    result = run("channel", "add", "a", *words, code=2)
+    assert [line for line in told if line not in result.stderr] == []
+    assert rows("channel", "list") == []
+
+
+def test_a_key_that_was_typed_wrong_is_not_shown() -> None:
+    told = run("channel", "add", "a", typed="hunter 2\n", code=2).stderr
+    assert told == "Error: --key: must be visible ASCII characters, without spaces\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "trial", "listed"),
+    [
+        ((), "channel test a --model MODEL", False),
+        (("--models", "gpt-*"), "channel test a --model MODEL", False),
+        (("--models", "gpt-*,o3"), "channel test a", True),
+        (("--map", "x=y"), "channel test a", True),
+    ],
+)
+def test_the_next_step_after_adding_works_as_it_is_told(words: tuple[str, ...], trial: str, listed: bool) -> None:
+    added, *notes = run("channel", "add", "a", "--key", "k", *words).stderr.splitlines()
+    assert added == f'channel 1 "a" added; try it: oneapi-asgi {trial}'
+    expected = "GET /v1/models lists none of its models: only those that --models or --map name"
+    assert notes == ([] if listed else [expected])
+
+
+def test_a_hint_can_be_pasted(tmp_path: Path) -> None:
+    path = tmp_path / "other settings.toml"
+    path.touch()
+    words = ("channel", "add", "my channel", "--key", "k", "--models", "m", "--config", str(path))
+    assert f"oneapi-asgi channel test 'my channel' --config '{path}'\n" in run(*words).stderr
+    assert f"oneapi-asgi channel remove 'my channel' --config '{path}'\n" in run(*words, code=1).stderr
+
+
+def test_a_channel_name_is_taken_once_and_can_be_freed() -> None:
+    run("channel", "add", "a", "--key", "k", "--models", "mistyped")
+    told = run("channel", "add", "a", "--key", "k", code=1).stderr
+    assert told == "Error: there is a channel named a already; remove it first: oneapi-asgi channel remove a\n"
+    assert run("channel", "remove", "a").stderr == 'channel 1 "a" removed\n'
+    run("channel", "add", "a", "--key", "k", "--models", "m")
+    assert [channel.models for channel in stored_channels()] == [("m",)]
+
+
+@pytest.mark.parametrize("by", ["name", "id"])
+def test_a_channel_is_found_by_name_or_id(by: str) -> None:
+    run("channel", "add", "a", "--key", "k")
+    run("channel", "add", "b", "--key", "k")
+    which = str(rows("channel", "list")[1][by])
+    before, other = stored_channels()[1], stored_channels()[0]
+    assert run("channel", "disable", which).stderr == f'channel {before.id} "b" is disabled\n'
+    assert list(stored_channels()) == [other, replace(before, enabled=False)]
+    assert run("channel", "enable", which).stderr == f'channel {before.id} "b" is enabled\n'
+    assert list(stored_channels()) == [other, before]
+    run("channel", "remove", which)
+    assert list(stored_channels()) == [other]
+
+
+def test_a_name_comes_before_an_id() -> None:
+    run("channel", "add", "2", "--key", "k")
+    run("channel", "add", "b", "--key", "k")
+    run("channel", "remove", "2")
+    assert [channel.name for channel in stored_channels()] == ["b"]
+
+
+@pytest.mark.parametrize("command", ["remove", "enable", "disable", "test"])
+def test_a_channel_that_is_not_there_is_told(command: str) -> None:
+    told = run("channel", command, "a", code=1).stderr
+    assert told == 'Error: no channel is named "a" or has that id; see oneapi-asgi channel list\n'
+
+
+# channels that the settings declare
+
+DECLARED = '[[channels]]\nname = "a"\napi_key = "k"\n'
+WAITING = "from the settings, at the next start of the gateway: a\n"
+COMES_BACK = 'the settings declare "a": it comes back as they say at the gateway\'s next start'
+
+
+@pytest.mark.parametrize("command", ["remove", "disable", "enable"])
+def test_a_declared_channel_comes_back(command: str) -> None:
+    declared(DECLARED)
+    serve_once()
+    assert COMES_BACK in run("channel", command, "a").stderr
+    serve_once()
+    assert [(channel.name, channel.enabled) for channel in stored_channels()] == [("a", True)]
+
+
+def test_a_declared_channel_is_named_until_it_was_served() -> None:
+    declared(DECLARED)
+    result = run("channel", "list")
+    assert (result.stdout, result.stderr) == ("", WAITING)
+    run("channel", "add", "b", "--key", "k")
+    result = run("channel", "list", "--json")
+    assert [row["name"] for row in json.loads(result.stdout)] == ["b"]
+    assert result.stderr == WAITING
+    serve_once()
+    assert run("channel", "list").stderr == ""
+    declared(DECLARED + "weight = 2\n")
+    assert run("channel", "list").stderr == WAITING, "it was not served as it is declared now"
+
+
+def test_a_declared_channel_is_changed_in_the_settings() -> None:
+    declared(DECLARED)
+    assert COMES_BACK in run("channel", "add", "a", "--key", "k").stderr
+    assert "the settings declare it: change it there\n" in run("channel", "add", "a", "--key", "k", code=1).stderr
