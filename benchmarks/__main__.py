@@ -81,7 +81,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--connections", type=numbers, default=[1, 32], help="1,32,256")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of one run")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", type=words(MODES), default=list(MODES), help="plain,stream,paced")
+    parser.add_argument("--only", type=words(MODES), default=list(MODES), help=",".join(MODES))
     proxies = ("direct", *PROXIES)
     parser.add_argument("--proxies", type=words(proxies), default=list(proxies), help=",".join(proxies))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single measurement there")

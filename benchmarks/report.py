@@ -62,7 +62,7 @@ def _row(rounds: list[Measured], proxies: dict[str, list[Measured]]) -> Row:
         proxy=first.proxy,
         rate=median(one.load.requests / one.load.seconds for one in rounds),
         cpu=cpu,
-        event_cpu=cpu / len(EVENTS) if cpu and first.mode != "plain" else None,
+        event_cpu=cpu / len(EVENTS[first.mode]) if cpu and EVENTS[first.mode] else None,
         ratio=cpu / floor if cpu and floor else None,
         p50=median(one.load.p50 for one in rounds) * 1e3,
         p99=median(one.load.p99 for one in rounds) * 1e3,

@@ -1,4 +1,4 @@
-"""What goes over the wire in every run: three kinds of request and the fixed answers to them."""
+"""What goes over the wire in every run: four kinds of request and the fixed answers to them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 __all__ = ["ANSWER", "EVENTS", "LENGTHS", "MODEL", "MODES", "PACE", "PATH", "TOKEN", "Mode", "body_of"]
 
-Mode = Literal["plain", "stream", "paced"]
+Mode = Literal["plain", "stream", "long", "paced"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 PATH = "/v1/chat/completions"
@@ -15,7 +15,7 @@ MODEL = "gpt-4o-mini"
 TOKEN = "sk-" + "benchmark" * 5 + "abc"
 PACE = 0.02  # seconds between the events of a paced stream
 ANSWER_BYTES = 700
-EVENT_COUNT = 64
+EVENT_COUNTS: dict[Mode, int] = {"plain": 0, "stream": 64, "long": 1024, "paced": 64}
 TEXT = " a few more words"  # never empty: what holds no content may be held back
 USAGE = {"prompt_tokens": 24, "completion_tokens": 61, "total_tokens": 85}
 
@@ -51,12 +51,14 @@ def _delta(text: str) -> bytes:
     return _event([{"index": 0, "delta": {"content": text}, "finish_reason": None}])
 
 
-def _events() -> tuple[bytes, ...]:
+def _events(count: int) -> tuple[bytes, ...]:
+    if not count:
+        return ()
     role = _event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
     end = _event([{"index": 0, "delta": {}, "finish_reason": "stop"}])
-    return (role, *[_delta(TEXT)] * (EVENT_COUNT - 4), end, _event([], USAGE), b"data: [DONE]\n\n")
+    return (role, *[_delta(TEXT)] * (count - 4), end, _event([], USAGE), b"data: [DONE]\n\n")
 
 
 ANSWER = _answer()
-EVENTS = _events()
-LENGTHS: dict[Mode, int] = {"plain": len(ANSWER), "stream": len(b"".join(EVENTS)), "paced": len(b"".join(EVENTS))}
+EVENTS: dict[Mode, tuple[bytes, ...]] = {mode: _events(count) for mode, count in EVENT_COUNTS.items()}
+LENGTHS: dict[Mode, int] = {mode: len(b"".join(events)) for mode, events in EVENTS.items()} | {"plain": len(ANSWER)}

@@ -17,9 +17,10 @@ from .traffic import ANSWER, EVENTS, PACE
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 PLAIN = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER)
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-CHUNKS = tuple(b"%x\r\n%b\r\n" % (len(event), event) for event in EVENTS)
+CHUNKS = {mode: tuple(b"%x\r\n%b\r\n" % (len(event), event) for event in events) for mode, events in EVENTS.items()}
+PACED = CHUNKS["paced"]
 LAST = b"0\r\n\r\n"
-STREAM = STREAM_HEAD + b"".join(CHUNKS) + LAST
+STREAM, LONG = (STREAM_HEAD + b"".join(CHUNKS[mode]) + LAST for mode in ("stream", "long"))
 
 
 class Answering(asyncio.Protocol):
@@ -47,11 +48,11 @@ class Answering(asyncio.Protocol):
             self.transport.write(STREAM_HEAD)
             self.write_chunk(0)
         else:
-            self.transport.write(STREAM if b'"stream"' in body else PLAIN)
+            self.transport.write(LONG if b'"long"' in body else STREAM if b'"stream"' in body else PLAIN)
 
     def write_chunk(self, index: int) -> None:
-        last = index == len(CHUNKS) - 1
-        self.transport.write(CHUNKS[index] + LAST if last else CHUNKS[index])
+        last = index == len(PACED) - 1
+        self.transport.write(PACED[index] + LAST if last else PACED[index])
         if not last:
             self.timer = asyncio.get_running_loop().call_later(PACE, self.write_chunk, index + 1)
 

@@ -20,8 +20,9 @@ def standalone() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == __package__:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", __package__):
             raise
         raise MissingExtra(
-            f"oneapi-asgi needs {error.name}: pip install 'oneapi-asgi[standalone]'", name=error.name
+            f"oneapi-asgi needs {missing}: pip install 'oneapi-asgi[standalone]'", name=missing
         ) from error

@@ -74,9 +74,9 @@ def test_a_channel_is_tested_with_its_first_plain_model() -> None:
     assert not asked[0][1].get("stream")
 
 
-def test_a_declared_channel_is_tested_before_it_was_ever_served(tmp_path: Path) -> None:
+def test_a_declared_channel_is_tested_before_it_was_ever_served() -> None:
     with upstream(served) as (base_url, _):
-        (tmp_path / "oneapi.toml").write_text(
+        declared(
             f'[storage]\nurl = "memory:"\n[outbound]\nallow = ["127.0.0.1"]\n'
             f'[[channels]]\nname = "a"\nbase_url = "{base_url}"\napi_key = "{KEY}"\nmodels = ["m"]\n'
         )

@@ -18,6 +18,7 @@ from time import monotonic, sleep
 import pytest
 from click.testing import CliRunner
 from commands import KEY, go_elsewhere
+from serving import free_port
 
 from oneapi_asgi.cli.root import root
 from oneapi_asgi.cli.serve import uvicorn_options
@@ -87,11 +88,12 @@ REMEDY = "oneapi-asgi needs {}: pip install 'oneapi-asgi[standalone]'\n"
         ("rich", ("providers",)),
         ("sqlalchemy", ("token", "list")),
         ("aiohttp", ("channel", "test", "a")),
-        ("uvicorn", ("serve", "--port", "0")),
+        ("uvicorn", ("serve",)),
     ],
 )
 def test_a_command_names_the_extra_that_it_misses(tmp_path: Path, missing: str, words: tuple[str, ...]) -> None:
-    (tmp_path / "oneapi.toml").write_text('[[channels]]\nname = "a"\napi_key = "k"\nmodels = ["m"]\n')
+    channel = '[[channels]]\nname = "a"\napi_key = "k"\nmodels = ["m"]\n'
+    (tmp_path / "oneapi.toml").write_text(f"[server]\nport = {free_port()}\n{channel}")
     done = without(missing, COMMAND, *words)
     assert done.returncode == 1
     assert done.stderr.endswith(REMEDY.format(missing))
@@ -105,7 +107,7 @@ def test_a_module_of_the_project_is_no_extra() -> None:
     assert "pip install" not in done.stderr
 
 
-@pytest.mark.parametrize("missing", ["aiohttp", "sqlalchemy", "alembic", "genai_prices"])
+@pytest.mark.parametrize("missing", ["aiohttp", "sqlalchemy", "genai_prices"])
 def test_an_app_names_the_extra_that_it_misses(missing: str) -> None:
     script = (
         "from oneapi_asgi.app import create_app; from oneapi_asgi.settings import Settings\n"
@@ -126,9 +128,7 @@ def test_uvicorn_is_run_as_the_settings_say() -> None:
 
 @contextmanager
 def serving(workers: int = 1, environ: Mapping[str, str] | None = None) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "oneapi_asgi", "serve", "--port", str(port), "--workers", str(workers)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environ or {})})
     try:

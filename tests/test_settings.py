@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneapi_asgi.keys import key_digest
-from oneapi_asgi.models import NANO, Channel, Price, Secret, Tier, TokenDraft
+from oneapi_asgi.models import NANO, Channel, Price, Secret, TokenDraft
 from oneapi_asgi.providers.catalog import CATALOG
 from oneapi_asgi.settings import (
     ChannelSettings,
@@ -189,28 +189,6 @@ def test_prices_become_prices(tmp_path: Path) -> None:
     )
 
 
-def test_price_settings_have_every_part_of_a_price() -> None:
-    assert set(PriceSettings.__struct_fields__) == {"model", *Price.__struct_fields__}
-    assert Price() == PriceSettings(model="m").price()
-
-
-def test_tiers_of_a_price_are_read_exactly(tmp_path: Path) -> None:
-    tiers = '[{ above = 200000, input = "2.5", output = "15", per_call = 0 }, { above = 1, input = 2, output = 3 }]'
-    [price] = load(tmp_path, PRICE + f'input = "1.25"\noutput = 10\ntiers = {tiers}').prices
-    assert price.price() == Price(
-        input=1_250_000_000,
-        output=10 * NANO,
-        tiers=(
-            Tier(200_000, Price(input=2_500_000_000, output=15 * NANO)),
-            Tier(1, Price(input=2 * NANO, output=3 * NANO)),
-        ),
-    )
-    from_variable = load_settings(
-        None, {"ONEAPI_PRICES": '[{"model": "m", "input": 1, "tiers": [{"above": 1, "input": 0.1}]}]'}
-    )
-    assert from_variable.prices[0].price().tiers == (Tier(1, Price(input=NANO // 10)),)
-
-
 CHANNEL = '[[channels]]\nname = "a"\napi_key = "k"\n'
 TOKEN = '[[tokens]]\nname = "t"\nkey = "sk-t"\n'
 PRICE = '[[prices]]\nmodel = "m"\n'
@@ -306,24 +284,6 @@ MISTAKES = [
     ),
     (TOKEN + "expires_at = 12:00:00", "tokens[0].expires_at: must be a date and time"),
     (TOKEN + "requests_per_minute = 0", "tokens[0].requests_per_minute = 0: must be between 1 and 1000000"),
-    (PRICE + "tiers = { above = 1 }", "prices[0].tiers: must be a list, in square brackets"),
-    (PRICE + "tiers = [1]", "prices[0].tiers[0]: must be a table"),
-    (PRICE + "tiers = [{ input = 1 }]", "prices[0].tiers[0].above: missing"),
-    (PRICE + "tiers = [{ above = 0 }]", "prices[0].tiers[0].above = 0: must be between 1 and 100000000"),
-    (
-        PRICE + "tiers = [{ above = 1 }, { above = 1 }]",
-        "prices[0].tiers[1].above: the same as prices[0].tiers[0].above",
-    ),
-    (PRICE + "tiers = [{ abov = 1, above = 1 }]", 'prices[0].tiers[0].abov: unknown key; did you mean "above"?'),
-    (PRICE + "tiers = [{ above = 1, tiers = [] }]", "prices[0].tiers[0].tiers: unknown key"),
-    (
-        PRICE + "tiers = [{ above = 1, output = -1 }]",
-        "prices[0].tiers[0].output = -1: must be between 0 and 1000000000 dollars",
-    ),
-    (
-        PRICE + "cache_read = 0\ntiers = [{ above = 1, input = 1 }]",
-        "prices[0].tiers[0].cache_read: missing; a tier holds in place of the whole price, which has cache_read",
-    ),
     (PRICE + "input = true", 'prices[0].input = true: must be an amount of dollars, such as 0.15 or "0.15"'),
 ]
 

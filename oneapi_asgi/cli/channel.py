@@ -117,7 +117,7 @@ def remove(name_or_id: str, config: Path | None) -> None:
 @click.argument("name_or_id")
 @config_option
 def enable(name_or_id: str, config: Path | None) -> None:
-    """Let a channel serve again."""
+    """Send calls to a channel again."""
     _switch(name_or_id, config, enabled=True)
 
 
@@ -125,7 +125,7 @@ def enable(name_or_id: str, config: Path | None) -> None:
 @click.argument("name_or_id")
 @config_option
 def disable(name_or_id: str, config: Path | None) -> None:
-    """Let a channel rest: it stays in the list, and no call is sent to it."""
+    """Send no more calls to a channel. It stays in the list."""
     _switch(name_or_id, config, enabled=False)
 
 
@@ -195,7 +195,7 @@ def _row(channel: Channel) -> dict[str, object]:
 @click.option("--model", help="What to ask for [default: the first that it names].")
 @config_option
 def test(name_or_id: str, model: str | None, config: Path | None) -> None:
-    """Send one short chat request through a channel, and say how it went.
+    """Send one short chat request through a channel. It says how that went.
 
     The channel may be one that the settings declare or one that was added.
     """

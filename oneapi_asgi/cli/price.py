@@ -52,7 +52,7 @@ def price() -> None:
 @click.option("--max-output", type=int, metavar="N", help="The most tokens that the model puts out.")
 @config_option
 def set_price(model: str, max_output: int | None, config: Path | None, **parts: Any) -> None:
-    """Set the price of MODEL, a name or a glob such as 'gpt-4o*', in place of its former price."""
+    """Set the price of MODEL. It is a name or a glob such as 'gpt-4o*', and loses its former price."""
     if not any(parts.values()):
         raise click.UsageError("name at least one price, such as --input 0.15 --output 0.60 (0 for free)")
     settings = settings_of(config)
@@ -71,7 +71,7 @@ def set_price(model: str, max_output: int | None, config: Path | None, **parts: 
 @click.argument("model")
 @config_option
 def remove(model: str, config: Path | None) -> None:
-    """Remove the price of MODEL, written as it was set; the built-in one holds again, if there is one."""
+    """Remove the price of MODEL. It is written as it was set; a built-in price holds again."""
     settings = settings_of(config)
 
     async def unset(storage: Storage) -> bool:
@@ -92,7 +92,7 @@ def remove(model: str, config: Path | None) -> None:
 @json_option
 @config_option
 def list_prices(as_json: bool, config: Path | None) -> None:
-    """List the operator's own prices, in dollars: those that were set, and those that the settings declare."""
+    """List the operator's own prices, in dollars. They are those that were set, and those that the settings declare."""
     settings = settings_of(config)
     declared = _declared(settings)
     prices = {**operate(settings, lambda storage: storage.list_prices()), **declared}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -117,12 +117,11 @@ def operate(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:
         raise click.ClickException(str(error)) from None
 
 
-def called(name_or_id: str, entries: Iterable[E], kind: str) -> list[E]:
+def called(name_or_id: str, entries: Sequence[E], kind: str) -> list[E]:
     """Those of that name, of which each user may have one; without any, the one of that id.
 
     :raises ValueError: there is none
     """
-    entries = list(entries)
     found = [entry for entry in entries if entry.name == name_or_id]
     found = found or [entry for entry in entries if str(entry.id) == name_or_id]
     if not found:

@@ -166,7 +166,8 @@ class StreamReader:
         if not pieces:
             return 0, 0
         end = events.rfind(self._tail) + len(self._tail)
-        return (end, pieces) if events.count(b"\n\n", 0, end) == pieces else (0, 0)
+        # Each line of a run of such events is one of theirs, or empty; one character is found faster than two.
+        return (end, pieces) if events.count(b"\n", 0, end) == 2 * pieces else (0, 0)
 
     def weigh(self, size: int, pieces: int) -> None:
         """Count so much plain content without reading it."""
