@@ -6,8 +6,11 @@ An administrator may append ``-CHANNEL`` to a key to pin the call to the channel
 
     app = TokenAuth(app, KeyAuthenticator(store))
 
-*Reads* nothing. *Writes* ``call.token``, ``call.client``, ``call.pinned_channel``. Options: ``trusted_proxies``, the
-CIDR blocks of proxies whose ``X-Forwarded-For`` is believed; ``on_error``.
+    app = FastAPI(dependencies=[Depends(KeyAuthenticator(store).dependency)])
+
+*Reads* nothing. *Writes* ``call.token``, ``call.client``, ``call.pinned_channel``; for a token with a list of models it
+reads the body, and writes what ``http.parsed`` does. Options: ``trusted_proxies``, the CIDR blocks of proxies whose
+``X-Forwarded-For`` is believed; ``max_body`` in bytes; ``on_error``.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import parse_qs
@@ -29,6 +31,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .call import Call
 from .errors import BadRequest, Forbidden, GatewayError, Unauthenticated, Unavailable
+from .globs import matches
 from .http import MAX_BODY, ClientGoneError, OnError, Refusal, api_path, parsed
 from .keys import key_digest
 from .models import Token
@@ -147,7 +150,7 @@ def check_token(token: Token, *, now: float, client: str) -> None:
 
 def model_allowed(token: Token, model: str) -> bool:
     """Whether the token's list of models, if it has one, names this model or matches it."""
-    return not token.models or any(fnmatchcase(model, pattern) for pattern in token.models)
+    return not token.models or any(matches(model, pattern) for pattern in token.models)
 
 
 # --- who it is --------------------------------------------------------------------------------------------------------

@@ -40,8 +40,8 @@ class Call:
     id: str = field(default_factory=new_id)
     at: float = field(default_factory=time.time)
     started: float = field(default_factory=time.monotonic)
-    dialect: Dialect = OPENAI  # Endpoints
-    operation: Operation | None = None  # Endpoints, or the first to read the body
+    dialect: Dialect = OPENAI  # whoever mounts another one, before anything refuses
+    operation: Operation | None = None  # Endpoints, else the first to read the body (http.parsed)
     body: bytes | None = None  # the first to read the body
     request: Request | None = None  # the first to read the body
     client: str = ""  # TokenAuth

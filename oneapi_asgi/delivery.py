@@ -1,6 +1,7 @@
 """Hand one upstream answer to the caller: whole, as events, or as it arrives. Before the first content nothing is sent.
 
-``Delivery`` lives for one attempt of one call, and holds the only state of it.
+``Delivery`` lives for one attempt of one call, and holds the only state of it. It is the relay's second half: *writes*
+``call.usage``, ``call.reason``, ``call.first_content`` and ``call.upstream_request_id``.
 """
 
 from __future__ import annotations
@@ -70,9 +71,10 @@ class Delivery:
 
     def usage(self) -> Usage:
         """What was reported or, failing that, guessed from what has passed so far."""
+        self._passage.count()  # the last piece may have been cut off on its way, but it was handed out
         reader = self._passage.reader
-        if reader.usage is not None:
-            return self._counted(reader.usage)
+        if (counts := reader.counts) is not None:
+            return self._counted(counts)
         output = reader.output or guess_output(self._received)
         return estimated(self._call.body or b"", output, calls=self._calls)
 
@@ -85,8 +87,7 @@ class Delivery:
             raise AnswerCutError from error
         await self._body(self._passage.fail(self._call.dialect, error), more=False)
 
-    # --- answers
-    # -------------------------------------------------------------------------------------------------------
+    # --- answers ------------------------------------------------------------------------------------------------------
 
     async def _refused(self, incoming: Incoming) -> Failure | None:
         """Pass on what the caller has to mend, keep what is not the caller's business."""
@@ -110,10 +111,11 @@ class Delivery:
         answer = read_answer(body)
         if answer.failed or not body:
             return Failure("error_in_answer" if body else "empty_answer", incoming.status)
+        self._received = len(body)
+        self._call.usage = self._counted(answer.usage) if answer.usage is not None else self.usage()
         await self._start(incoming.status, headers, length=len(body))
         await self._body(body, more=False)
-        self._received = len(body)
-        self._finish(answer.usage)
+        self._call.reason = "done"
         return None
 
     async def _raw(self, incoming: Incoming, headers: dict[str, str]) -> Failure | None:
@@ -121,8 +123,8 @@ class Delivery:
             async for chunk in incoming.chunks():
                 if not self.committed:
                     await self._start(incoming.status, headers)
-                await self._body(chunk)
                 self._received += len(chunk)
+                await self._body(chunk)
         except UpstreamFault as fault:
             if self.committed:
                 self._call.usage, self._call.reason = self.usage(), "upstream_cut"
@@ -131,7 +133,7 @@ class Delivery:
         if not self.committed:
             return Failure("empty_answer", incoming.status)
         await self._body(b"", more=False)
-        self._finish(None)
+        self._call.usage, self._call.reason = self.usage(), "done"
         return None
 
     async def _events(self, incoming: Incoming, headers: dict[str, str]) -> Failure | None:
@@ -167,12 +169,7 @@ class Delivery:
         self._call.reason = "done" if passage.whole and not passage.reader.failed else "upstream_cut"
         return None
 
-    def _finish(self, usage: Usage | None) -> None:
-        self._call.usage = self._counted(usage) if usage is not None else self.usage()
-        self._call.reason = "done"
-
-    # --- the caller's side
-    # ---------------------------------------------------------------------------------------------
+    # --- the caller's side --------------------------------------------------------------------------------------------
 
     async def _start(
         self,
@@ -185,7 +182,8 @@ class Delivery:
         self.committed = True
         call = self._call
         call.first_content = call.elapsed()
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        # Clients read values as UTF-8, and keep what is not: the caller gets the bytes back.
+        raw = [(name.encode(), value.encode(errors="surrogateescape")) for name, value in headers.items()]
         raw += (*extra, (b"x-request-id", call.id.encode()))
         if length is not None:
             raw.append((b"content-length", b"%d" % length))

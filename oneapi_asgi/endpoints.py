@@ -3,7 +3,9 @@
 The table is relative to wherever the API is mounted, blind to a trailing slash, and never looks at a URL rebuilt from
 the Host header. Unknown paths and wrong methods are refused here, before anything is read.
 
-*Reads* nothing. *Writes* ``call.operation``.
+    app = Endpoints(Relay(upstream, plan=plan), models=models, billing=billing)
+
+*Reads* nothing. *Writes* ``call.operation``. Options: ``on_error``.
 """
 
 from __future__ import annotations

@@ -79,16 +79,19 @@ def refusal(failure: Failure) -> GatewayError:
     if status in (503, 529):
         return Unavailable("The upstream is overloaded. Try again later.", retry_after=failure.retry_after or 1)
     if status in _OPERATORS:
-        error = UpstreamFailed("The upstream refused the gateway's account. The operator has to mend it.")
-        error.should_retry = False
-        return error
+        return _operators("The upstream refused the gateway's account. The operator has to mend it.")
     if status in (408, 504) or failure.kind.endswith("_timeout"):
         return UpstreamTimeout("The upstream did not answer in time.")
     if failure.kind == "blocked":
-        error = UpstreamFailed(
+        return _operators(
             "The address of the upstream is not one that this gateway may reach. The operator has to allow it.",
             code="upstream_blocked",
         )
-        error.should_retry = False
-        return error
     return UpstreamFailed("The upstream failed to answer.")
+
+
+def _operators(message: str, *, code: str | None = None) -> UpstreamFailed:
+    """The operator's to mend: the same call comes to nothing however often it is sent."""
+    error = UpstreamFailed(message, code=code)
+    error.should_retry = False
+    return error

@@ -209,5 +209,9 @@ async def _lifespan(gateway: Gateway, receive: Receive, send: Send) -> None:
         return
     await send({"type": "lifespan.startup.complete"})
     await receive()
-    await gateway.__aexit__(None, None, None)
+    try:
+        await gateway.__aexit__(None, None, None)
+    except Exception as error:
+        await send({"type": "lifespan.shutdown.failed", "message": f"{type(error).__name__}: {error}"})
+        return
     await send({"type": "lifespan.shutdown.complete"})

@@ -1,5 +1,7 @@
 """List prices of the well-known models, offline, from the snapshot that genai-prices ships (an extra).
 
+    book = PriceBook(store, catalog=GenaiPrices())
+
 The snapshot is large, so it is loaded in a thread when somebody first asks for a model that the operator has not
 priced.
 """
@@ -13,6 +15,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 import anyio
+from msgspec.structs import replace
 
 from .models import NANO, Price, Tier
 
@@ -57,7 +60,7 @@ def _converted(rates: Mapping[str, Any]) -> Price | None:
     if price is None:
         return None
     tiers = [Tier(bound, flat) for bound in bounds if (flat := _flat(rates, bound)) is not None]
-    return Price(**{**{name: getattr(price, name) for name in price.__struct_fields__}, "tiers": tuple(tiers)})
+    return replace(price, tiers=tuple(tiers))
 
 
 def _flat(rates: Mapping[str, Any], bound: int) -> Price | None:

@@ -2,6 +2,10 @@
 
 One commit runs at a time. Whatever is submitted while it runs makes up the next one, so a transaction costs one round
 trip when there is no load and a fraction of one under load. What nobody waits for may itself wait a moment for company.
+
+    async with GroupCommit(ledger.apply) as group:
+        outcome = await group.submit(reserve)
+        group.post(settle)
 """
 
 from __future__ import annotations
@@ -25,10 +29,13 @@ _log = logging.getLogger(__name__)
 class GroupCommit(Generic[Item, Outcome]):
     """Commits items in groups of at most ``limit``.
 
-    ``submit`` awaits the outcome and raises what the commit raised. ``post`` returns at once: its items are nobody's to
-    wait for, so they wait up to ``linger`` seconds for the next submission to take them along; they cannot be
-    cancelled, and are tried again, ever more slowly, until the commit takes them. Leaving the context
-    commits what is left; if the store stays dead for ``patience`` seconds then, the loss is logged.
+    ``submit`` gives the future outcome, which raises what the commit raised. ``post`` returns at once: its items are
+    nobody's to wait for, so they wait up to ``linger`` seconds for the next submission to take them along; they cannot
+    be cancelled, and are tried again, ever more slowly, until the commit takes them. A group that more than one
+    submission shared shows a crowd: the next one then begins ``pace`` seconds later and is the larger for it. A
+    ``KeyError`` or ``ValueError`` of the commit blames the items: each is then committed alone, and a posted one that
+    fails again is dropped. Leaving the context commits what is left; if the store stays dead for ``patience`` seconds
+    then, the loss is logged under ``name``.
     """
 
     def __init__(
@@ -131,7 +138,7 @@ class GroupCommit(Generic[Item, Outcome]):
             group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
             failures = 0 if await self._run(group) else failures + 1
             if failures:
-                await asyncio.sleep(min(0.05 * 2**failures, 5.0))
+                await asyncio.sleep(min(0.05 * 2 ** min(failures, 10), 5.0))
 
     async def _run(self, group: list[tuple[Item, asyncio.Future[Outcome] | None]]) -> bool:
         """Commit one group and tell its submitters; posted items of a failed one wait again, before all others."""

@@ -2,6 +2,9 @@
 
 The relay reports, the planner asks. ``CoolDown`` judges by single failures; anything that implements ``Health`` can
 take its place.
+
+    health = CoolDown(seconds=10)
+    app = ModelRouter(Relay(upstream, health=health), ChannelPool(store, health=health))
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""ASGI chores: the body read once within bounds and played again, refusals in the caller's dialect."""
+"""ASGI chores: the body read once within bounds and played again, refusals in the caller's dialect.
+
+    request, receive = await parsed(scope, receive)
+    await Refusal(NotFound("…"), call)(scope, receive, send)
+
+Whoever parsed passes the new ``receive`` on, since the server gives a body only once.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +34,9 @@ __all__ = [
 MAX_BODY = 32 * 1024 * 1024
 """Bytes: room for a prompt with several pictures or the longest recording that OpenAI takes (25 MB)."""
 
-_DRAIN_FACTOR = 8
+_DRAIN_MOST = 8 * MAX_BODY
 _DRAIN_SECONDS = 10.0
+_UNKNOWN = Operation(name="unknown")
 
 OnError = Callable[[GatewayError, Call], ASGIApp]
 """Turns an error into the ASGI app that answers with it."""
@@ -83,9 +90,6 @@ async def parsed(scope: Scope, receive: Receive, *, max_body: int = MAX_BODY) ->
     return call.request, receive
 
 
-_UNKNOWN = Operation(name="unknown")
-
-
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """
     :raises BodyTooLarge: there are more than ``limit`` bytes, or they are announced
@@ -94,31 +98,18 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     announced = header(scope, b"content-length")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
-    first = await _chunk(receive)
-    if not first.get("more_body", False):
-        return _bounded(first.get("body", b""), limit)
-    chunks, size, message = [], 0, first
-    while True:
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > limit:
             raise _too_large(limit)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
-        message = await _chunk(receive)
-
-
-async def _chunk(receive: Receive) -> Message:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGoneError
-    return message
-
-
-def _bounded(body: bytes, limit: int) -> bytes:
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
+        more = message.get("more_body", False)
+    return b"".join(chunks)  # of a single piece this is that very piece
 
 
 def _too_large(limit: int) -> BodyTooLarge:
@@ -155,7 +146,7 @@ class Refusal:
         content = b"" if scope["method"] == "HEAD" else body
         await send({"type": "http.response.body", "body": content, "more_body": drain})
         if drain:
-            await _drain(receive, MAX_BODY * _DRAIN_FACTOR)
+            await _drain(receive)
             await send({"type": "http.response.body", "body": b""})
 
     def _headers(self, length: int) -> Iterable[tuple[bytes, bytes]]:
@@ -171,11 +162,11 @@ class Refusal:
             yield name.encode("ascii"), value.encode("latin-1")
 
 
-async def _drain(receive: Receive, most: int) -> None:
+async def _drain(receive: Receive) -> None:
     """Read on without keeping anything: a client that is still sending would otherwise be reset before it can read."""
-    deadline = time.monotonic() + _DRAIN_SECONDS
-    while most > 0 and time.monotonic() < deadline:
+    deadline, drained = time.monotonic() + _DRAIN_SECONDS, 0
+    while drained < _DRAIN_MOST and time.monotonic() < deadline:
         message = await receive()
-        most -= len(message.get("body", b""))
+        drained += len(message.get("body", b""))
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             return

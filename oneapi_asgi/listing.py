@@ -1,4 +1,10 @@
-"""What a caller may look up: the models of its token, and the balance behind it."""
+"""What a caller may look up: the models of its token, and the balance behind it.
+
+    models = TokenAuth(ModelList(ChannelPool(store)), authenticator)
+    billing = TokenAuth(Billing(ledger), authenticator)
+
+Both *read* ``call.token`` and *write* nothing; their option is ``on_error``.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +29,7 @@ _UNLIMITED_USD = 100_000_000
 
 
 class ModelList:
-    """``GET /v1/models`` and ``/v1/models/{id}``: what the caller's token may use. *Reads* ``call.token``."""
+    """``GET /v1/models`` and ``/v1/models/{id}``: what the caller's token may use."""
 
     def __init__(self, pool: ChannelPool, *, on_error: OnError = Refusal) -> None:
         self._pool = pool
@@ -32,9 +38,9 @@ class ModelList:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = Call.of(scope)
         token = need(call.token, "ModelList", "token", "TokenAuth")
-        await self._pool.refresh()
         wanted = api_path(scope).removeprefix("/models").removeprefix("/")
         try:
+            await self._pool.refresh()
             answer = self._one(token, wanted) if wanted else self._all(token)
         except GatewayError as error:
             return await self._on_error(error, call)(scope, receive, send)
@@ -58,7 +64,8 @@ def _model(model: str, owner: str) -> dict[str, object]:
 class Billing:
     """One API's ``/dashboard/billing/subscription`` and ``/usage``, from which chat clients show a balance.
 
-    The figures are the token's, or its owner's when the token has no cap of its own. *Reads* ``call.token``.
+    The figures are those of the token's first account, its own cap; of an unlimited one they show no limit, as with One
+    API, whatever its owner's wallet holds.
     """
 
     def __init__(self, ledger: Ledger, *, on_error: OnError = Refusal) -> None:

@@ -5,7 +5,8 @@ of a stream. For streams it asks the app for that event, and hides it from a cal
 
     app = TokenAuth(QuotaGuard(UsageMeter(my_model_server), quota), authenticator)
 
-*Reads* nothing. *Writes* ``call.usage``, ``call.reason``, ``call.first_content``.
+*Reads* ``call.operation``, or finds it by the path. *Writes* ``call.usage``, ``call.reason``, ``call.first_content``
+and, as the first to read the body, what ``http.parsed`` does. Options: ``ask_for_usage``, ``max_body``, ``on_error``.
 """
 
 from __future__ import annotations
@@ -119,10 +120,10 @@ class _Answer:
         return None
 
     async def _copy(self, message: Message) -> None:
-        await self._send(message)
-        self._content()
         if len(self._body) < _MAX_JSON:
             self._body += message.get("body", b"")
+        await self._send(message)
+        self._content()
         self._ended = not message.get("more_body", False)
 
     def _content(self) -> None:
@@ -133,7 +134,9 @@ class _Answer:
         if not 200 <= self._status < 300:
             return
         reader = self._passage.reader if self._stream and self._passage is not None else None
-        usage = reader.usage if reader else read_answer(bytes(self._body)).usage
+        if reader is not None and self._passage is not None:
+            self._passage.count()  # the last piece may have been cut off on its way, but it was handed out
+        usage = reader.counts if reader else read_answer(bytes(self._body)).usage
         output = reader.output if reader else guess_output(len(self._body))
         whole = self._ended and (reader is None or reader.finished or reader.done)
         reason: EndReason = "done" if whole else "upstream_cut" if self._ended else "client_gone"

@@ -254,7 +254,10 @@ class Balance(Struct, frozen=True):
 
 
 class Attempt(Struct, frozen=True):
-    """One try of one candidate: the status of the answer (None without one), and why it failed, if it did."""
+    """One try of one candidate: the status of the answer (None without one), and why it failed, empty if it did not.
+
+    ``key`` is the index of the channel's key.
+    """
 
     channel_id: int
     channel: str
@@ -266,7 +269,12 @@ class Attempt(Struct, frozen=True):
 
 
 class CallRecord(Struct, frozen=True, kw_only=True):
-    """What happened to one call, for bills and statistics. Holds no text of prompts or answers."""
+    """What happened to one call, for bills and statistics. Holds no text of prompts or answers.
+
+    ``at`` is when it began; ``first_content`` and ``duration`` are seconds from then. ``upstream_model`` and
+    ``channel_id`` are those of the attempt that served. ``status`` is what the caller was sent, 0 for nothing.
+    ``client`` is the caller's address.
+    """
 
     id: str
     at: float

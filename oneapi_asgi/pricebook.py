@@ -1,4 +1,11 @@
-"""What a model is sold for: the operator's prices, then a catalog, then a policy for models that nobody knows."""
+"""What a model is sold for: the operator's prices, then a catalog, then a policy for models that nobody knows.
+
+    book = PriceBook(store, unknown="free")
+    await book.refresh()
+    price = await book.price(("gpt-4o", "gpt-4o-2024-11-20"), limited=token.limited)
+
+``QuotaGuard`` asks it for every call; options are those of ``PriceBook``.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
 
-from .errors import Forbidden
+from cachetools import LRUCache
+
+from .errors import Forbidden, Unavailable
 from .models import Price
 from .ports import PriceStore
 from .pricing import lookup
@@ -17,6 +26,8 @@ __all__ = ["PriceBook", "PriceCatalog", "UnknownModel"]
 UnknownModel = Literal["refuse", "free", "default"]
 
 _log = logging.getLogger(__name__)
+
+_REMEMBERED = 10_000  # callers choose the names
 
 
 class PriceCatalog(Protocol):
@@ -52,16 +63,26 @@ class PriceBook:
         self._default = default
         self._seen = -1
         self._prices: Mapping[str, Price] = {}
-        self._found: dict[str, Price | None] = {}
+        self._found = _no_prices()
 
     async def refresh(self) -> None:
-        """Load the prices anew if the store has changed. Call it first."""
+        """Load the prices anew if the store has changed. Call it first.
+
+        :raises Unavailable: the store does not answer
+        """
         if self._revision.is_still(self._seen):
             return
+        try:
+            await self._load()
+        except Exception as error:
+            _log.error("the price store failed: %s", type(error).__name__)
+            raise Unavailable("Prices cannot be read at the moment.", retry_after=1) from error
+
+    async def _load(self) -> None:
         revision = await self._revision.current()
         if revision != self._seen:
             self._prices = {**await self._store.list_prices(), **self._declared}
-            self._found.clear()
+            self._found = _no_prices()
             self._seen = revision
 
     async def price(self, models: Iterable[str], *, limited: bool) -> Price:
@@ -86,12 +107,15 @@ class PriceBook:
         )
 
     async def _known(self, name: str) -> Price | None:
-        if name not in self._found:
-            if len(self._found) > 10_000:  # callers choose the names
-                self._found.clear()
-            price = lookup(name, self._prices)
-            if price is None and self._catalog is not None:
-                price = await self._catalog.price(name)
-            self._found[name] = price
-            return price
-        return self._found[name]
+        found = self._found  # a refresh that comes meanwhile begins another one: what was asked before stays here
+        if name in found:
+            return found[name]
+        price = lookup(name, self._prices)
+        if price is None and self._catalog is not None:
+            price = await self._catalog.price(name)
+        found[name] = price
+        return price
+
+
+def _no_prices() -> LRUCache[str, Price | None]:
+    return LRUCache(_REMEMBERED)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 
+from .globs import matches
 from .models import Price, Usage
 
 __all__ = ["MILLION", "cost", "estimated", "guess_input", "lookup", "most"]
@@ -96,5 +96,5 @@ def lookup(model: str, prices: Mapping[str, Price]) -> Price | None:
     """The price under this very name, else under the longest glob that matches it."""
     if model in prices:
         return prices[model]
-    globs = [name for name in prices if ("*" in name or "?" in name) and fnmatchcase(model, name)]
+    globs = [pattern for pattern in prices if matches(model, pattern)]
     return prices[max(globs, key=len)] if globs else None

@@ -8,7 +8,7 @@ between.
     app = QuotaGuard(app, quota)          # and in the host's lifespan: async with quota
 
 *Reads* ``call.token``, ``call.plan`` (for the upstream's model names), ``call.usage``. *Writes* ``call.price``,
-``call.cost``.
+``call.cost`` and, as the first to read the body, what ``http.parsed`` does. Options: ``max_body``, ``on_error``.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ __all__ = ["Quota", "QuotaGuard", "estimate"]
 
 _log = logging.getLogger(__name__)
 
-_LEASE_MARGIN = 300.0
-_LINGER = 0.005
-_PACE = 0.003
-"""Seconds that a settlement may wait for the next reservation to share its transaction with."""
+_LEASE_MARGIN = 300.0  # seconds beyond the longest call, so that no live one loses its hold
+_LINGER = 0.005  # seconds that a settlement waits for a reservation to share a transaction with
+_PACE = 0.003  # seconds between two transactions while many calls reserve at once
 
+# The least that a second of speech takes (32 kbit/s), and about what transcription models count for it: a file whose
+# length is unknown is rather taken for too long.
 _AUDIO_BYTES_A_SECOND = 4_000
 _AUDIO_TOKENS_A_SECOND = 10
 
@@ -69,8 +70,9 @@ def estimate(
 class Quota:
     """Reservations on a ledger, grouped: what waits at the same moment is one transaction.
 
-    An async context manager; until it is entered every call is refused. ``longest_call`` is
-    how long a call may take, in seconds; well after that its reservation is given back by whoever finds it.
+    An async context manager; until it is entered every call is refused. ``default_max_output`` are the output tokens
+    taken for granted where neither the call nor the price says how many there may be. ``longest_call`` is how long a
+    call may take, in seconds; well after that its reservation is given back by whoever finds it.
     """
 
     def __init__(
@@ -117,6 +119,7 @@ class Quota:
         except GatewayError:
             raise
         except Exception as error:
+            self.settle(reserve.id, 0)  # what failed may have been the answer, not the hold
             _log.error("the ledger failed: %s", type(error).__name__)
             raise Unavailable("Quotas cannot be checked at the moment.", retry_after=1) from error
 

@@ -5,7 +5,8 @@ may be spent at once, then it comes back evenly. Nothing is kept for keys that h
 
     app = RateLimit(app, limiter=RateLimiter(requests_per_minute=60))
 
-*Reads* ``call.token``. *Writes* nothing. A token's own ``requests_per_minute`` wins over the limiter's.
+*Reads* ``call.token``. *Writes* nothing. A token's own ``requests_per_minute`` wins over the limiter's. Options:
+``limiter`` (without one, tokens have only limits of their own), ``on_error``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""Gives back what calls held that never ended: those of a process that died. Any number of processes may reap."""
+"""Gives back what calls held that never ended: those of a process that died. Any number of processes may reap.
+
+    async with quota, Reaper(ledger): ...
+
+That is for the host's lifespan. ``interval`` says how often it looks, in seconds.
+"""
 
 from __future__ import annotations
 

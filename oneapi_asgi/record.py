@@ -3,7 +3,8 @@
     writer = RecordWriter(store)
     app = CallRecorder(app, writer)       # and in the host's lifespan: async with writer
 
-*Reads* every slot, when the call is over. *Writes* nothing.
+*Reads* every slot, when the call is over. *Writes* nothing. Options: ``on_error``; the
+writer's are ``linger`` and ``batch``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ __all__ = ["CallRecorder", "RecordWriter", "record_of"]
 
 
 class RecordWriter:
-    """Hands records to the store, at most ``linger`` seconds after they were made. An async context manager."""
+    """Hands records to the store, up to ``batch`` at once, ``linger`` seconds after the first of them was made.
+
+    An async context manager.
+    """
 
     def __init__(self, store: RecordStore, *, linger: float = 0.05, batch: int = 500) -> None:
         self._store = store

@@ -8,7 +8,8 @@ ends the upstream's work within moments.
     app = Relay(upstream, plan=[Candidate(channel, 0, "gpt-4o"), ...])
 
 *Reads* ``call.plan`` (or its own fixed one). *Writes* ``call.attempts``, ``call.usage``, ``call.reason``,
-``call.first_content``, ``call.upstream_request_id``.
+``call.first_content``, ``call.upstream_request_id`` and, as the first to read the body, what ``http.parsed`` does.
+Options: ``plan``, ``max_attempts``, ``timeouts``, ``health`` (who hears of failures), ``max_body``, ``on_error``.
 """
 
 from __future__ import annotations
@@ -150,9 +151,9 @@ class _Exchange:
     async def _refuse(self, error: GatewayError) -> None:
         await self._relay.on_error(error, self._call)(self._scope, self._receive, self._send)
 
-    async def _walk(self, plan: Iterable[Candidate]) -> None:
+    async def _walk(self, plan: tuple[Candidate, ...]) -> None:
         failure = Failure("")
-        for _, candidate in zip(range(self._relay.max_attempts), plan, strict=False):
+        for candidate in plan[: self._relay.max_attempts]:
             outcome = await self._attempt(candidate)
             if outcome is None:
                 return
@@ -176,6 +177,8 @@ class _Exchange:
             failure = Failure("cut")
             raise
         except ValueError as error:
+            if self._delivery is not None and self._delivery.committed:
+                raise  # nobody else may answer now
             _log.error("channel %r cannot be used: %s", candidate.channel.name, error)
             failure = Failure("misconfigured")
         except Exception:
@@ -232,9 +235,10 @@ class _Exchange:
 
 
 def _passed(scope: Scope) -> list[tuple[str, str]]:
+    """Each once, as it was read here: a second content type might show the upstream another request."""
     return [
         (name.decode(), value.decode())
-        for name, value in scope["headers"]
+        for name, value in dict(reversed(scope["headers"])).items()
         if name in _PASSED_HEADERS and value.isascii()
     ]
 

@@ -3,6 +3,9 @@
 Nobody has to be told of a change, and no background task runs: whoever needs a cache asks first whether the store has
 moved on, and the store itself is asked at most once an interval, whatever the traffic. A change is therefore seen
 everywhere within one interval, in this process and in every other.
+
+    revision = Revision(store, interval=2)
+    authenticator, pool = KeyAuthenticator(store, revision=revision), ChannelPool(store, revision=revision)
 """
 
 from __future__ import annotations

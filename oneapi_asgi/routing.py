@@ -6,14 +6,15 @@ before second keys; what is cooling down comes last.
 
     app = ModelRouter(app, ChannelPool(store))
 
-*Reads* ``call.token`` (its group; ``default`` without one), ``call.pinned_channel``. *Writes* ``call.plan``.
+*Reads* ``call.token`` (its group; ``default`` without one), ``call.pinned_channel``. *Writes* ``call.plan`` and, as the
+first to read the body, what ``http.parsed`` does. Options: ``max_attempts``, ``max_body``, ``on_error``.
 """
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from itertools import islice
 
 from cachetools import LRUCache
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .call import Call
 from .errors import BadRequest, Forbidden, GatewayError, NotFound, Unavailable
+from .globs import is_glob, matches
 from .health import Health, Unjudged
 from .http import MAX_BODY, ClientGoneError, OnError, Refusal, parsed
 from .models import Candidate, Channel
@@ -29,23 +31,17 @@ from .revision import Revision
 
 __all__ = ["ChannelPool", "ModelRouter", "named_models", "plan", "serves", "upstream_model"]
 
-_GLOB = ("*", "?", "[")
+_log = logging.getLogger(__name__)
 
 
 def serves(channel: Channel, model: str) -> bool:
     """Whether the channel offers a model to callers."""
-    return model in channel.model_map or any(
-        model == name or (_is_glob(name) and fnmatchcase(model, name)) for name in channel.models
-    )
+    return model in channel.model_map or any(matches(model, name) for name in channel.models)
 
 
 def named_models(channel: Channel) -> list[str]:
     """The models that the channel offers by name; globs name none."""
-    return [name for name in (*channel.models, *channel.model_map) if not _is_glob(name)]
-
-
-def _is_glob(name: str) -> bool:
-    return any(mark in name for mark in _GLOB)
+    return [name for name in (*channel.models, *channel.model_map) if not is_glob(name)]
 
 
 def upstream_model(channel: Channel, model: str) -> str:
@@ -65,10 +61,9 @@ def plan(
 
     ``channels`` serve the model and are sorted by falling priority.
     """
-    steps = _ordered(channels, model, rng or _random)
     ready: list[Candidate] = []
     cooling: list[Candidate] = []
-    for step in steps:
+    for step in _ordered(channels, model, rng or _random):
         if fit is None or fit(step.channel.id, step.key):
             ready.append(step)
             if len(ready) == limit:
@@ -134,9 +129,19 @@ class ChannelPool:
         self._serving: LRUCache[tuple[str, str], tuple[Channel, ...]] = LRUCache(4096)
 
     async def refresh(self) -> None:
-        """Load the channels anew if the store has changed. Call it first."""
+        """Load the channels anew if the store has changed. Call it first.
+
+        :raises Unavailable: the store does not answer
+        """
         if self._revision.is_still(self._seen):
             return
+        try:
+            await self._load()
+        except Exception as error:
+            _log.error("the channel store failed: %s", type(error).__name__)
+            raise Unavailable("Channels cannot be read at the moment.", retry_after=1) from error
+
+    async def _load(self) -> None:
         revision = await self._revision.current()
         if revision != self._seen:
             channels = await self._store.list_channels()
@@ -207,7 +212,7 @@ class ChannelPool:
 
 
 class ModelRouter:
-    """Writes the plan of a call, or refuses when nobody can serve it. ``max_attempts`` bounds the plan."""
+    """Writes the plan of a call, of at most ``max_attempts`` steps, or refuses when nobody can serve it."""
 
     def __init__(
         self,

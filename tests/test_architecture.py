@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "oneapi_asgi"
 
 LEVELS = (
-    ("errors", "extra", "models"),
+    ("errors", "extra", "globs", "models"),
     ("keys", "ports"),
     ("wire",),
     ("call", "genai", "group", "pricing", "providers", "revision", "storage", "upstream"),
@@ -30,14 +30,14 @@ LEVELS = (
 )
 """A unit is a module, or a package with all that is in it. It imports units of the levels above its own line only."""
 
-WORDS = {"errors", "models", "ports", "keys"}
+WORDS = {"errors", "globs", "models", "ports", "keys"}
 ONLY = {"storage": WORDS, "testing": WORDS}
 """Units that hang on the words alone, whatever else lies below them."""
 
 KNOW_STORAGES = {"__init__", "app", "cli"}
 READ_ENVIRONMENT = {"settings", "app", "cli"}
 
-PURE = ("errors", "models", "ports", "keys", "wire", "providers", "pricing", "failure", "health")
+PURE = ("errors", "globs", "models", "ports", "keys", "wire", "providers", "pricing", "failure", "health")
 OUTSIDE = {"anyio", "asyncio", "concurrent", "http", "selectors", "socket", "ssl", "threading", "urllib"}
 ALLOWED = {"cachetools", "msgspec", "python_multipart"}
 

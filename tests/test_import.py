@@ -16,7 +16,7 @@ SECONDS = 0.3
 ROUNDS = 7
 MEGABYTES = 80
 
-EXTRAS = ["aiohttp", "aiosqlite", "alembic", "click", "genai_prices", "rich", "sqlalchemy", "uvicorn"]
+EXTRAS = ["aiohttp", "alembic", "click", "genai_prices", "rich", "sqlalchemy", "uvicorn"]
 PROBE = """
 import json, sys, time
 began = time.perf_counter()

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import unquote
 
 import anyio
@@ -99,7 +99,8 @@ class StreamingClient:
         client: tuple[str, int] | None = ("127.0.0.1", 1234),
     ) -> AsyncIterator[StreamedResponse]:
         """The answer once it has begun. Leaving the block before its end disconnects, and waits for the app to end."""
-        fields = list(headers.items() if isinstance(headers, Mapping) else headers)
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        fields = list(cast("Iterable[tuple[str, str]]", pairs))
         if json is not None:
             content = msgspec.json.encode(json)
             fields.append(("content-type", "application/json"))

@@ -2,7 +2,9 @@
 
 ``Upstream`` is the protocol; ``HttpxUpstream`` works with any ``httpx2.AsyncClient`` or ``httpx.AsyncClient``,
 ``AiohttpUpstream`` (in ``upstream.aiohttp``, an extra) is the fast one. Both refuse private addresses, never follow a
-redirect, and ask for uncompressed answers.
+redirect, and hand on bodies as they came; that they come uncompressed is for the request's headers to ask.
+
+    app = Relay(HttpxUpstream(guard=AddressGuard(allow=["192.168.7.0/24"])), plan=plan)
 """
 
 from .guard import AddressGuard, BlockedAddressError

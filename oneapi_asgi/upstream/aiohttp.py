@@ -10,7 +10,10 @@ from typing import Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
 from aiohttp.resolver import ThreadedResolver
+from aiohttp.tracing import Trace
 from cachetools import LRUCache
 from yarl import URL
 
@@ -22,6 +25,7 @@ __all__ = ["AiohttpUpstream"]
 
 _BUFFER = 256 * 1024
 _DNS_SECONDS = 10
+_CACHED_URL = 512
 
 
 class AiohttpUpstream:
@@ -35,7 +39,7 @@ class AiohttpUpstream:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, resolver=_GuardedResolver(self._guard), ttl_dns_cache=_DNS_SECONDS),
+            connector=_Connector(limit=0, resolver=_GuardedResolver(self._guard), ttl_dns_cache=_DNS_SECONDS),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
@@ -78,7 +82,8 @@ class AiohttpUpstream:
         if url is None:
             url = URL(address, encoded=True)
             self._guard.check_literal(url.host or "")
-            self._urls[address] = url
+            if len(address) < _CACHED_URL:  # queries are the callers', and may be long
+                self._urls[address] = url
         return url
 
     def _clocks(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
@@ -114,6 +119,18 @@ class _Incoming:
             self._answer.release()
         else:
             self._answer.close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Keeps no connection on which something came that nobody had asked for: the next call would take it for its
+    answer, and the one after that would get what was meant for the next."""
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        while (connection := await super()._get(key, traces)) is not None:
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()
+        return None
 
 
 class _GuardedResolver(AbstractResolver):

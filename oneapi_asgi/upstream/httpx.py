@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -132,7 +133,8 @@ class _Incoming:
             raise _fault(error, begun=True) from error
 
     async def close(self) -> None:
-        await self._answer.aclose()
+        if not self._answer.is_closed:
+            await asyncio.shield(self._answer.aclose())  # cut short, it would leave the connection to nobody
 
 
 _FAULTS: dict[str, Fault] = {

@@ -9,6 +9,7 @@ import re
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from ..models import Usage
 from .sse import datas
@@ -141,14 +142,15 @@ class StreamReader:
     """Follows one stream. Feed it whole events; it never changes or delays them.
 
     Runs of plain content, which is nearly all there is, need not be decoded: the first piece shows how such an event
-    ends (no reason to finish, no usage) and how much of it is not text, and what ends the same way is only weighed.
+    ends (no reason to finish, no usage) and how much of it is not text, and what ends the same way is only weighed. An
+    upstream that reports usage as it goes is read event by event.
 
     ``started``: content, an end or a failure was seen. ``finished``: the answer is whole. ``done``: ``[DONE]`` was
     seen. ``failed``: the upstream itself told of an error. ``usage``: the last counts that made sense. ``output``: a
     guess at the output tokens so far, for when no counts come.
     """
 
-    __slots__ = ("_envelope", "_tail", "done", "failed", "finished", "output", "started", "usage")
+    __slots__ = ("_envelope", "_tail", "_told", "done", "failed", "finished", "output", "started", "usage")
 
     def __init__(self) -> None:
         self.started = False
@@ -157,11 +159,25 @@ class StreamReader:
         self.failed = False
         self.usage: Usage | None = None
         self.output = 0
+        self._told = 0
         self._envelope = 0
         self._tail = b""
 
+    @property
+    def counts(self) -> Usage | None:
+        """What was reported and, of an answer that is not whole, a guess at what came since: some report from the first
+        event on."""
+        since = self.output - self._told
+        if self.usage is None or self.finished or self.done or not since:
+            return self.usage
+        return replace(self.usage, output=self.usage.output + since, estimated=True)
+
     def plain(self, events: bytes) -> tuple[int, int]:
-        """How many bytes at the start of a run are plain content, and how many events."""
+        """``(size, pieces)``: how many bytes at the start of a run are plain content, and how many events they are.
+
+        They are when each of these events ends as the first piece of content did; strings cannot feign that, since
+        quotes within them are escaped.
+        """
         pieces = events.count(self._tail) if self._tail else 0
         if not pieces:
             return 0, 0
@@ -170,7 +186,7 @@ class StreamReader:
         return (end, pieces) if events.count(b"\n", 0, end) == 2 * pieces else (0, 0)
 
     def weigh(self, size: int, pieces: int) -> None:
-        """Count so much plain content without reading it."""
+        """Count what ``plain`` found, without reading it: the text is what the envelope leaves of the bytes."""
         text = max(size // pieces - self._envelope, 1)
         self.output += pieces * guess_output(text)
 
@@ -179,12 +195,15 @@ class StreamReader:
             if data.startswith(b"[DONE]"):
                 self.started = self.done = True
             else:
+                before = self.usage
                 self._read(data)
+                if self.usage is not before:
+                    self._told = self.output
 
     def _read(self, data: bytes) -> None:
         try:
             event = _event.decode(data)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             self._content(len(data))  # not a shape that is known here: the caller will know it
             return
         if _given(event.error):
@@ -194,7 +213,7 @@ class StreamReader:
         if event.choices is not None:
             for choice in event.choices:
                 self._choice(choice)
-            if not self._tail and self.output and not self.finished:
+            if not self._tail and self.output and not self.finished and self.usage is None:
                 self._learn(data)
         elif event.type is not None:
             self._typed(event, event.type)

@@ -12,9 +12,6 @@ __all__ = ["Dialect"]
 class Dialect(Protocol):
     """A wire format that clients speak."""
 
-    @property
-    def name(self) -> str: ...
-
     def error(self, error: GatewayError) -> bytes:
         """The JSON body of a refusal."""
         ...

@@ -6,6 +6,7 @@ body.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from msgspec import Struct
@@ -19,6 +20,9 @@ __all__ = ["FormField", "boundary_of", "form_fields"]
 _MAX_PARTS = 1_000
 _MAX_TEXT = 64 * 1024
 _MAX_HEADER = 4 * 1024
+_PLAIN = frozenset({b"", b"7bit", b"8bit", b"binary"})
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_PARAMETER = re.compile(rb";([^;=]*)=")
 
 
 class FormField(Struct, frozen=True):
@@ -32,11 +36,13 @@ class FormField(Struct, frozen=True):
 
 def boundary_of(content_type: str) -> bytes:
     """
-    :raises BadRequest: the content type names no boundary
+    :raises BadRequest: the content type does not name one boundary
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
-    if not boundary:
-        raise BadRequest("The content type names no boundary. Let the HTTP client build it.", code="invalid_form")
+    if not boundary or _ambiguous(content_type.encode("latin-1", "replace"), b"boundary"):
+        raise BadRequest(
+            "The content type does not name one boundary. Let the HTTP client build it.", code="invalid_form"
+        )
     return boundary
 
 
@@ -55,6 +61,12 @@ def form_fields(body: bytes, boundary: bytes, *, text_only: Collection[str] = ()
     if not collector.ended:
         raise BadRequest("The form ends before its last boundary.", code="invalid_form")
     return collector.fields
+
+
+def _ambiguous(header: bytes, parameter: bytes) -> bool:
+    """Whether a parameter is there twice, or in the form of RFC 2231 (``name*=``), which not everybody reads."""
+    names = [name.strip() for name in _PARAMETER.findall(_QUOTED.sub(b"", header.lower()))]
+    return names.count(parameter) > 1 or any(name.startswith(parameter + b"*") for name in names)
 
 
 class _Collector:
@@ -83,6 +95,7 @@ class _Collector:
         if self._parts > _MAX_PARTS:
             raise BadRequest(f"The form has more than {_MAX_PARTS} parts.", code="invalid_form")
         self._name: str | None = None
+        self._disposed = False
         self._header, self._value = b"", b""
         self._start = self._stop = -1
 
@@ -99,12 +112,22 @@ class _Collector:
             raise BadRequest(f"A part of the form has a header of more than {_MAX_HEADER} bytes.", code="invalid_form")
 
     def _header_end(self) -> None:
-        if self._header.lower() == b"content-disposition":
+        header = self._header.lower()
+        if header == b"content-transfer-encoding" and self._value.strip().lower() not in _PLAIN:
+            raise BadRequest("Parts of the form must not be encoded. Send them as they are.", code="invalid_form")
+        if header == b"content-disposition":
+            self._check_disposition()
             options = parse_options_header(self._value)[1]
             name = options.get(b"name", b"").decode("utf-8", "replace")
             if b"filename" not in options or name in self._text_only:
                 self._name = name
         self._header, self._value = b"", b""
+
+    def _check_disposition(self) -> None:
+        """Others may take another one of two names, and find a field here that was read as something else."""
+        if self._disposed or _ambiguous(self._value, b"name"):
+            raise BadRequest("A part of the form has more than one name.", code="invalid_form")
+        self._disposed = True
 
     def _data(self, _: bytes, start: int, end: int) -> None:
         if self._start < 0:

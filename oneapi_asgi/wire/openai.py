@@ -16,7 +16,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class OpenAI:
-    name = "openai"
+    """The ``Dialect`` of every call, so far."""
 
     def error(self, error: GatewayError) -> bytes:
         return msgspec.json.encode(

@@ -6,6 +6,7 @@ upstream's business. Paths are relative to the API's root, without the ``/v1``.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from msgspec import Struct
@@ -73,6 +74,7 @@ OPERATIONS: dict[str, Operation] = {
             "instructions": STRING + ARRAY + NULL,
             "temperature": NUMBER + NULL,
             "tools": ARRAY + NULL,
+            "background": b"f" + NULL,  # what is made after the answer is never counted
         },
         output_limits=("max_output_tokens",),
     ),
@@ -97,14 +99,15 @@ OPERATIONS: dict[str, Operation] = {
     "/audio/translations": Operation(name="translations", body="multipart"),
 }
 
-_FAMILIES = ("/images/", "/audio/")
-"""Prefixes under which OpenAI adds paths; an unlisted one is passed on as it is."""
+_FAMILIES = re.compile(r"/(?:images|audio)(?:/[a-z0-9_-]+)+")
+"""Where OpenAI adds paths; an unlisted one is passed on as it is. Only plain names: dots would climb out of the family,
+to paths whose cost nobody can tell, under the operator's key."""
 
 
 def operation_at(path: str) -> Operation | None:
     """The operation at a path below the API's root, None when there is none."""
     found = OPERATIONS.get(path)
-    if found is None and path.startswith(_FAMILIES):
+    if found is None and _FAMILIES.fullmatch(path):
         name = path.strip("/").replace("/", ".")
         return Operation(name=name)
     return found

@@ -16,15 +16,20 @@ from msgspec import Raw, Struct
 
 from ..errors import BadRequest, UnsupportedBody
 from .multipart import FormField, boundary_of, form_fields
-from .operations import BOOLEAN, NULL, STRING, Operation
+from .operations import BOOLEAN, NULL, OPERATIONS, STRING, Operation
 
 __all__ = ["Head", "JSONRequest", "MultipartRequest", "Request", "parse_request"]
 
-MAX_OUTPUT = 10_000_000
-MAX_CHOICES = 128
+_MAX_OUTPUT = 10_000_000
+_MAX_CHOICES = 128
 _MODEL_LENGTH = 256
 _COMMA, _SPACE = ord(","), ord(" ")
-_KINDS = {'"': "string", "-": "number", "t": "boolean", "[": "array", "{": "object", "n": "null"}
+_KINDS = {'"': "string", "-": "number", "t": "boolean", "f": "false", "[": "array", "{": "object", "n": "null"}
+
+_DECISIVE = frozenset(("model", "stream", "stream_options", "n", "best_of")).union(
+    *(operation.output_limits for operation in OPERATIONS.values())
+)
+"""The keys that decide route and price."""
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _integer = msgspec.json.Decoder(int)
@@ -66,14 +71,24 @@ def parse_request(operation: Operation, content_type: str, body: bytes) -> Reque
     :raises BadRequest: it is malformed, or a field is missing or of the wrong type
     :raises UnsupportedBody: it is of another media type
     """
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type, _, parameters = content_type.partition(";")
+    media_type = media_type.strip().lower()
     if media_type == "multipart/form-data":
         return _multipart(operation, content_type, body)
     if media_type in ("application/json", "") or media_type.endswith("+json") or operation.body == "json":
+        _check_charset(parameters)
         return _json(operation, body)
     raise UnsupportedBody(
         f"This path takes multipart/form-data, not {media_type[:80]!r}. Send the file as a form with a 'model' field."
     )
+
+
+def _check_charset(parameters: str) -> None:
+    """Read in another encoding, the same bytes may be another request."""
+    for parameter in parameters.lower().split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip(' "') not in ("utf-8", "utf8", "us-ascii", "ascii"):
+            raise UnsupportedBody(f"Bodies in {value.strip()[:40]!r} are not read. Encode the JSON as UTF-8.")
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------
@@ -118,7 +133,9 @@ def _json(operation: Operation, body: bytes) -> JSONRequest:
     values = _top_level(body)
     spans = _locate(body, values)
     _check_types(operation, values)
-    return JSONRequest(body, values, spans, _head(operation, values))
+    head = _head(operation, values)
+    _check_case(values)
+    return JSONRequest(body, values, spans, head)
 
 
 def _top_level(body: bytes) -> dict[str, Raw]:
@@ -138,6 +155,13 @@ def _top_level(body: bytes) -> dict[str, Raw]:
     except msgspec.DecodeError as error:
         detail = str(error).removeprefix("JSON is malformed: ")
         raise BadRequest(f"The body is not valid JSON: {detail}.", code="invalid_json") from None
+
+
+def _check_case(values: dict[str, Raw]) -> None:
+    """Some upstreams (Go's) read keys whatever their case, and would find here what the gateway did not."""
+    for key in values:
+        if key not in _DECISIVE and key.casefold() in _DECISIVE:
+            raise BadRequest(f"Write the key {key[:80]!r} as {key.casefold()!r}.", code="invalid_json", param=key[:80])
 
 
 def _locate(body: bytes, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
@@ -203,7 +227,9 @@ def _check_types(operation: Operation, values: dict[str, Raw]) -> None:
 
 def _check_type(field: str, raw: Raw, kinds: bytes) -> None:
     if memoryview(raw)[0] not in kinds:
-        wanted = " or ".join(name for first, name in _KINDS.items() if first.encode() in kinds)
+        wanted = " or ".join(
+            name for first, name in _KINDS.items() if first.encode() in kinds and (name != "false" or b"t" not in kinds)
+        )
         raise BadRequest(f"'{field}' must be of type {wanted}.", param=field, code="invalid_type")
 
 
@@ -222,9 +248,9 @@ def _head(operation: Operation, values: dict[str, Raw]) -> Head:
     limits = [
         limit
         for field in operation.output_limits
-        if (limit := _whole(values, field, least=0, most=MAX_OUTPUT)) is not None
+        if (limit := _whole(values, field, least=0, most=_MAX_OUTPUT)) is not None
     ]
-    choices = max(_whole(values, field, least=1, most=MAX_CHOICES) or 1 for field in ("n", "best_of"))
+    choices = max(_whole(values, field, least=1, most=_MAX_CHOICES) or 1 for field in ("n", "best_of"))
     return Head(
         model=_model(operation, values),
         stream=_boolean(values, "stream"),
@@ -253,9 +279,11 @@ def _default_model(operation: Operation) -> str:
 
 
 def _checked_model(model: str) -> str:
-    if not model or len(model) > _MODEL_LENGTH or not model.isprintable():
+    if not model or len(model) > _MODEL_LENGTH or not model.isprintable() or model != model.strip():
         raise BadRequest(
-            f"'model' must have 1 to {_MODEL_LENGTH} printable characters.", param="model", code="invalid_value"
+            f"'model' must have 1 to {_MODEL_LENGTH} printable characters, no spaces around them.",
+            param="model",
+            code="invalid_value",
         )
     return model
 
@@ -344,6 +372,6 @@ def _form_value(fields: dict[str, FormField], name: str) -> str:
 
 def _form_whole(fields: dict[str, FormField], name: str) -> int:
     text = _form_value(fields, name) or "1"
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_CHOICES):
-        raise BadRequest(f"'{name}' must be an integer between 1 and {MAX_CHOICES}.", param=name, code="invalid_value")
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= _MAX_CHOICES):
+        raise BadRequest(f"'{name}' must be an integer between 1 and {_MAX_CHOICES}.", param=name, code="invalid_value")
     return int(text)

@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from oneapi_asgi.models import Usage
 from oneapi_asgi.wire.answer import Answer, StreamReader, read_answer
+from oneapi_asgi.wire.passage import Passage
 from oneapi_asgi.wire.sse import split
 
 from .streams import DONE, ROLE, STREAMS, Recorded, chunk, event, typed
+
+CONTENT_CHUNK = {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}]}
 
 
 def read(*runs: bytes) -> StreamReader:
@@ -85,6 +88,16 @@ def test_a_finish_reason_ends_the_answer_however_it_is_spelled(finish: str, spel
 def test_text_that_looks_like_an_end_is_text(content: str) -> None:
     reader = read(*[chunk({"content": "a"})] * 3, *[chunk({"content": content})] * 3)
     assert (reader.finished, reader.done, reader.failed, reader.usage) == (False, False, False, None)
+
+
+def test_usage_reported_as_it_goes_is_followed_wherever_it_stands() -> None:
+    """Events that end alike, each with its counts in front."""
+    events = [event({"usage": {"prompt_tokens": 5, "completion_tokens": n}, **CONTENT_CHUNK}) for n in range(1, 21)]
+    passage = Passage()
+    for run in (events[0], b"".join(events[1:])):
+        passage.feed(run)
+        passage.count()
+    assert passage.reader.usage == Usage(input=5, output=20)
 
 
 @pytest.mark.parametrize("in_one_run", [True, False])

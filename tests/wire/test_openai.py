@@ -21,4 +21,3 @@ def test_every_error_has_an_envelope(name: str) -> None:
 
 def test_the_end_of_a_stream() -> None:
     assert datas(DONE) == [b"[DONE]"]
-    assert OPENAI.name == "openai"

@@ -217,7 +217,7 @@ class _Connection(asyncio.Protocol):
         if entry and answer.head:
             entry.status = answer.status
         for part in answer.parts:
-            await self._write_part(answer, Part(*part), entry)
+            await self._write_part(answer, part if isinstance(part, Part) else Part(*part), entry)
         if answer.then == "keep":
             self._transport.write(frame(answer, b""))
         await self._drained()
