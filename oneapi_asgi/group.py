@@ -147,12 +147,13 @@ class GroupCommit(Generic[Item, Outcome]):
             return True
         try:
             outcomes = await self._commit([item for item, _ in live])
+            pairs = [*zip(live, outcomes, strict=True)]
         except (KeyError, ValueError) as error:
             return await self._isolate(live, error)
         except Exception as error:
             self._fail(live, error)
             return False
-        for (_, future), outcome in zip(live, outcomes, strict=True):
+        for (_, future), outcome in pairs:
             if future is not None and not future.done():
                 future.set_result(outcome)
         return True

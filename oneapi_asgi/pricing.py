@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from .globs import matches
 from .models import Price, Usage
+from .wire.files import file_sizes
 
 __all__ = ["MILLION", "cost", "estimated", "guess_input", "lookup", "most"]
 
@@ -18,8 +19,9 @@ MILLION = 1_000_000
 
 _BYTES_A_TOKEN = 3
 _TOKENS_A_FILE = 1_500
-# Images, audio and documents travel as base64: a long run of it without a space is no text, and is not read as such by
-# the model either. Linear: a run is only tried from its start, or one that falls short would be tried from each byte.
+_TEXT_OF_A_FORM = 64 * 1024
+# Only a body with a long run of base64 is worth a look for files. Linear: a run is only tried from its start, or one
+# that falls short would be tried from each byte.
 _BASE64 = re.compile(rb"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]{1024,}")
 
 
@@ -79,11 +81,11 @@ def guess_input(body: bytes) -> int:
     """The input tokens of a request, from its bytes alone, rather too many than too few.
 
     Three bytes a token hold for English with its JSON around it and for Chinese alike; every file inside counts as a
-    middling image.
+    middling image, and so does what a form carries beyond its text.
     """
-    if len(body) < 1024:
-        return -(-len(body) // _BYTES_A_TOKEN)
-    files = [match.end() - match.start() for match in _BASE64.finditer(body)]
+    if body.startswith(b"--") and len(body) > _TEXT_OF_A_FORM:
+        return -(-_TEXT_OF_A_FORM // _BYTES_A_TOKEN) + _TOKENS_A_FILE
+    files = file_sizes(body) if len(body) >= 1024 and _BASE64.search(body) else ()
     return -(-(len(body) - sum(files)) // _BYTES_A_TOKEN) + _TOKENS_A_FILE * len(files)
 
 

@@ -108,6 +108,8 @@ class Quota:
         outcome = await self._hold(Reserve(call.id, token.accounts, amount, at_least, self._lease))
         if isinstance(outcome, Short):
             raise _insufficient(token, outcome, at_least)
+        if not isinstance(outcome, Reserved):
+            raise Unavailable(f"The call {call.id} is known already: nothing can be held for it.")
         return price
 
     async def _hold(self, reserve: Reserve) -> Reserved | Short | Settled | Ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from fractions import Fraction
 from math import ceil
@@ -166,10 +167,29 @@ def test_text_is_weighed_by_its_bytes(size: int) -> None:
 
 @pytest.mark.parametrize("files", [1, 3])
 def test_a_file_inside_is_no_text(files: int) -> None:
-    image = base64.b64encode(bytes(range(256)) * 4000)
-    body = b'{"model":"m","messages":[{"url":"data:image/png;base64,' + b'"},{"url":"'.join([image] * files) + b'"}]}'
+    url = "data:image/png;base64," + base64.b64encode(bytes(range(256)) * 4000).decode()
+    content = [{"type": "image_url", "image_url": {"url": url}}] * files
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": content}]}).encode()
     assert 1500 * files <= guess_input(body) <= 1500 * files + 100
-    assert guess_input(image) < len(image) // 100
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": "A" * 300_000},
+        {"role": "user", "content": "data:image/png;base64," + "A" * 300_000},
+        {"role": "user", "content": [{"type": "text", "text": "A" * 300_000}]},
+        {"role": "user", "content": [{"type": "text", "image_url": {"url": "A" * 300_000}}]},
+        {"role": "user", "image_url": {"url": "A" * 300_000}},
+    ],
+)
+def test_text_that_looks_like_a_file_is_text(message: dict[str, object]) -> None:
+    body = json.dumps({"model": "m", "messages": [message], "tools": [{"type": "function"}]}).encode()
+    assert guess_input(body) >= 100_000
+
+
+def test_a_form_is_not_weighed_by_its_file() -> None:
+    assert guess_input(b"--b\r\n" + b"\0" * 20_000_000) < 30_000
 
 
 @pytest.mark.parametrize("fill", [b"A", b"A" * 1023 + b" ", b"A ", b'"', b"=" * 1024 + b"."])
