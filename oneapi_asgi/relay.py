@@ -40,6 +40,9 @@ __all__ = ["Relay"]
 
 _log = logging.getLogger(__name__)
 
+_UNWATCHED = 0.02
+"""Seconds: what is over sooner is over before anyone could be told that the caller has gone, and needs no watcher."""
+
 _PASSED_HEADERS = (b"content-type", b"accept", b"openai-beta")
 _OWN_HEADERS = (("accept-encoding", "identity"), ("user-agent", "oneapi-asgi"))
 
@@ -94,6 +97,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._delivery: Delivery | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._ended: Literal["", "gone", "late"] = ""
 
     async def run(self) -> None:
@@ -105,19 +109,25 @@ class _Exchange:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101
         foreign = task.cancelling()
-        watcher = asyncio.create_task(self._watch(task))
-        clock = asyncio.get_running_loop().call_later(self._relay.timeouts.total, self._end, task, "late")
+        loop = asyncio.get_running_loop()
+        watch = loop.call_later(_UNWATCHED, self._start_watching, task)
+        clock = loop.call_later(self._relay.timeouts.total, self._end, task, "late")
         try:
             await self._walk(plan)
         except asyncio.CancelledError:
             if not self._ended or task.uncancel() > foreign:
                 raise
         finally:
-            watcher.cancel()
+            watch.cancel()
             clock.cancel()
+            if self._watcher is not None:
+                self._watcher.cancel()
             self._account()
         if self._ended:
             await self._cut_short()
+
+    def _start_watching(self, task: asyncio.Task[object]) -> None:
+        self._watcher = asyncio.create_task(self._watch(task))
 
     async def _watch(self, task: asyncio.Task[object]) -> None:
         """Servers do not fail a send to a caller that has gone; only ``receive`` tells."""
@@ -236,11 +246,11 @@ class _Exchange:
 
 def _passed(scope: Scope) -> list[tuple[str, str]]:
     """Each once, as it was read here: a second content type might show the upstream another request."""
-    return [
-        (name.decode(), value.decode())
-        for name, value in dict(reversed(scope["headers"])).items()
-        if name in _PASSED_HEADERS and value.isascii()
-    ]
+    passed: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in _PASSED_HEADERS:
+            passed.setdefault(name, value)
+    return [(name.decode(), value.decode()) for name, value in passed.items() if value.isascii()]
 
 
 def _query(scope: Scope) -> str:
