@@ -125,4 +125,4 @@ def _settle_memory() -> None:
     """What a process has loaded by now it keeps: the collector need not walk it again for every few calls."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
+    gc.set_threshold(50_000, 50, 100)
