@@ -16,7 +16,6 @@ from .listing import Billing, ModelList
 from .meter import UsageMeter
 from .models import (
     NANO,
-    QUOTA,
     Attempt,
     Balance,
     CallRecord,
@@ -44,7 +43,6 @@ __version__ = "0.1.0"
 
 __all__ = [
     "NANO",
-    "QUOTA",
     "AddressGuard",
     "Attempt",
     "Balance",

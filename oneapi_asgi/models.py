@@ -12,7 +12,6 @@ from msgspec import Struct
 
 __all__ = [
     "NANO",
-    "QUOTA",
     "Attempt",
     "Balance",
     "CallRecord",
@@ -36,9 +35,6 @@ __all__ = [
 
 NANO = 1_000_000_000
 """Nano-dollars in a dollar."""
-
-QUOTA = NANO // 500_000
-"""Nano-dollars in one unit of One API's quota, of which 500,000 make a dollar."""
 
 TokenStatus = Literal["enabled", "disabled", "expired", "exhausted"]
 

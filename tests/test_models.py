@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneapi_asgi import models
-from oneapi_asgi.models import NANO, QUOTA, Channel, Price, Secret, Tier, Token, Usage
+from oneapi_asgi.models import NANO, Channel, Price, Secret, Tier, Token, Usage
 
 
 @given(st.text(min_size=1, max_size=80))
@@ -59,5 +59,4 @@ def test_prices_and_usages_travel_as_json() -> None:
 
 def test_units() -> None:
     assert NANO == 10**9
-    assert QUOTA * 500_000 == NANO
     assert Token(id=1, name="t", digest="").accounts == ()
