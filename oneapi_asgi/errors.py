@@ -8,10 +8,14 @@
     │   │   └── InsufficientQuota     403  the balance does not cover the call
     │   ├── NotFound               404  no such path or model
     │   ├── MethodNotAllowed       405
+    │   ├── Conflict               409  it was carried out already, and cannot be answered again
     │   ├── BodyTooLarge           413
-    │   └── UnsupportedBody        415
-    ├── TryLater                come back later             429 or 503, with Retry-After
+    │   ├── UnsupportedBody        415
+    │   └── Unprocessable          422  it contradicts an earlier request
+    ├── TryLater                come back later             409, 429 or 503, with Retry-After
+    │   ├── InProgress             409  the same request is being carried out
     │   ├── RateLimited            429  the caller was too fast
+    │   │   └── BudgetExceeded        429  the budget of this period is used up
     │   └── Unavailable            503  the gateway cannot serve this now
     │       └── NotStarted            503  the lifespan was never run
     └── UpstreamFailed          nothing the caller can mend  502 or 504
@@ -29,8 +33,11 @@ from typing import ClassVar
 __all__ = [
     "BadRequest",
     "BodyTooLarge",
+    "BudgetExceeded",
+    "Conflict",
     "Forbidden",
     "GatewayError",
+    "InProgress",
     "InsufficientQuota",
     "MethodNotAllowed",
     "NotFound",
@@ -40,6 +47,7 @@ __all__ = [
     "TryLater",
     "Unauthenticated",
     "Unavailable",
+    "Unprocessable",
     "UnsupportedBody",
     "UpstreamFailed",
     "UpstreamTimeout",
@@ -120,15 +128,37 @@ class UnsupportedBody(RequestError):
     default_code = "unsupported_media_type"
 
 
+class Conflict(RequestError):
+    """SDKs retry a 409 that does not tell them not to."""
+
+    status = 409
+    default_code = "conflict"
+
+
+class Unprocessable(RequestError):
+    status = 422
+    default_code = "unprocessable"
+
+
 class TryLater(GatewayError):
     status = 503
     should_retry = True
+
+
+class InProgress(TryLater):
+    status = 409
+    type = "invalid_request_error"
+    default_code = "in_progress"
 
 
 class RateLimited(TryLater):
     status = 429
     type = "rate_limit_error"
     default_code = "rate_limit_exceeded"
+
+
+class BudgetExceeded(RateLimited):
+    default_code = "budget_exceeded"
 
 
 class Unavailable(TryLater):

@@ -1,4 +1,4 @@
-"""The keys that callers hold: made here, shown once, known afterwards by their digest alone."""
+"""The keys that callers hold, and redemption codes: made here, shown once, known afterwards by their digest alone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from hashlib import sha256
 
 from .models import Secret
 
-__all__ = ["key_digest", "key_prefix", "new_key"]
+__all__ = ["code_digest", "key_digest", "key_prefix", "new_code", "new_key"]
 
 _ALPHABET = string.ascii_letters + string.digits
 _LENGTH = 48
 """62⁴⁸ is about 2²⁸⁵: far beyond guessing, and the length that clients of One API know."""
+
+_CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CODE_GROUPS, _CODE_GROUP = 4, 7
+"""32²⁸ is 2¹⁴⁰, in letters that can be read out and typed."""
+
+_READ_AS = str.maketrans({"I": "1", "L": "1", "O": "0", "-": "", " ": ""})
 
 
 def new_key() -> Secret:
@@ -28,3 +34,14 @@ def key_digest(key: str) -> str:
 def key_prefix(key: str) -> str:
     """The first characters, to tell keys apart in lists; empty for a key so short that this would give it away."""
     return key[:8] if len(key) >= 24 else ""
+
+
+def new_code() -> Secret:
+    """A fresh redemption code, such as ``7ZK0WQA-…``."""
+    groups = ["".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_GROUP)) for _ in range(_CODE_GROUPS)]
+    return Secret("-".join(groups))
+
+
+def code_digest(code: str) -> str:
+    """What is stored of a redemption code. However it was typed: case, hyphens and look-alikes make no difference."""
+    return sha256(code.strip().upper().translate(_READ_AS).encode()).hexdigest()

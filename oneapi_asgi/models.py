@@ -12,14 +12,28 @@ from msgspec import Struct
 
 __all__ = [
     "NANO",
+    "Ask",
+    "AskKind",
     "Attempt",
     "Balance",
     "CallRecord",
     "Candidate",
     "Channel",
+    "Checkpoint",
+    "Claim",
+    "Conclude",
     "EndReason",
     "Ended",
+    "Granted",
+    "Kept",
+    "KeptState",
+    "Level",
+    "Limit",
+    "LimitScope",
+    "Period",
     "Price",
+    "Pulse",
+    "Refused",
     "Reserve",
     "Reserved",
     "Secret",
@@ -31,6 +45,7 @@ __all__ = [
     "TokenDraft",
     "TokenStatus",
     "Usage",
+    "User",
 ]
 
 NANO = 1_000_000_000
@@ -38,12 +53,24 @@ NANO = 1_000_000_000
 
 TokenStatus = Literal["enabled", "disabled", "expired", "exhausted"]
 
+LimitScope = Literal["token", "user", "group", "model", "channel"]
+
+Period = Literal["day", "week", "month"]
+"""Of a budget. Calendar ones begin at midnight UTC, a week on Monday, a month on its first; a rolling month has 30 days."""
+
+AskKind = Literal["requests", "tokens", "calls"]
+"""What a limit counts: requests or tokens in a minute, or calls at one moment."""
+
+KeptState = Literal["running", "stored", "delivered", "lost"]
+"""Of the answer to an Idempotency-Key: not there yet, kept, given but not kept, or paid for and lost in a crash."""
+
 EndReason = Literal[
     "done",  # the upstream finished its answer
     "client_gone",  # the caller hung up
     "upstream_cut",  # the upstream ended early, after the first content
     "upstream_failed",  # no attempt led to an answer
     "refused",  # the gateway or the upstream refused the request
+    "revoked",  # the token or its owner lost the right to go on
     "aborted",  # the host cancelled the call, or a component failed
 ]
 
@@ -74,6 +101,17 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))
+
+
+class User(Struct, frozen=True, kw_only=True):
+    """Whoever owns tokens. ``wallet`` is the account that pays for all of them."""
+
+    id: int
+    name: str
+    wallet: int
+    group: str = "default"
+    admin: bool = False
+    enabled: bool = True
 
 
 class Token(Struct, frozen=True, kw_only=True):
@@ -135,6 +173,67 @@ class Channel(Struct, frozen=True, kw_only=True):
     priority: int = 0
     weight: int = 1
     enabled: bool = True
+
+
+class Limit(Struct, frozen=True, kw_only=True):
+    """How much each of what ``name`` matches may use, each for itself: a token, user, group, model or channel.
+
+    ``name`` is a name or a glob (``"*"``: every one of them), of models as callers name them. ``budget`` is in
+    nano-dollars per ``period``, by the calendar or, ``rolling``, over the time that just passed. None is no limit.
+    """
+
+    id: int = 0
+    scope: LimitScope
+    name: str = "*"
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent_calls: int | None = None
+    budget: int | None = None
+    period: Period = "month"
+    rolling: bool = False
+
+
+class Ask(Struct, frozen=True):
+    """What a call wants of the counter ``key``: ``amount`` of the ``limit``, and no more than that."""
+
+    key: str
+    kind: AskKind
+    limit: int
+    amount: int = 1
+
+
+class Level(Struct, frozen=True):
+    """How a counter stands: what may still be taken now, and the seconds until it is whole again (0: of calls, which
+    end when they end)."""
+
+    remaining: int
+    reset: float
+
+
+class Granted(Struct, frozen=True):
+    """Everything was taken, as ``asks`` say, and the counters then stood at ``levels``. ``id`` names the taking;
+    ``shared`` is whether it was counted for all replicas or in this process."""
+
+    id: str
+    asks: tuple[Ask, ...]
+    levels: tuple[Level, ...]
+    shared: bool = False
+
+
+class Refused(Struct, frozen=True):
+    """Nothing was taken: of the ask at index ``which`` there will be enough in ``wait`` seconds, as far as one can
+    tell, and of all others before."""
+
+    which: int
+    wait: float
+    levels: tuple[Level, ...]
+
+
+class Pulse(Struct, frozen=True):
+    """What a storage says of itself: its revision, and what time it is by its clock."""
+
+    revision: int
+    now: float
 
 
 class Candidate(Struct, frozen=True):
@@ -209,24 +308,38 @@ class Reserve(Struct, frozen=True):
 
 class Settle(Struct, frozen=True):
     """End the reservation ``id`` at ``cost``, 0 to release it. What was held and not spent returns; what was spent
-    beyond the hold is taken from the balances, and booked as overdraft where they do not cover it."""
+    beyond the hold is taken from the balances, and booked as overdraft where they do not cover it. To the accounts in
+    ``spare`` everything returns: those of channels that were planned and did not serve."""
 
     id: str
     cost: int
+    spare: tuple[int, ...] = ()
+
+
+class Checkpoint(Struct, frozen=True):
+    """Renew the lease of the reservation ``id``, and note what the call has cost so far: that is charged should nobody
+    settle it before the lease runs out. A cost that was noted never falls."""
+
+    id: str
+    cost: int
+    lease: float
+    spare: tuple[int, ...] = ()
 
 
 class Reserved(Struct, frozen=True):
-    """The reservation stands, with ``amount`` held on every account."""
+    """The reservation stands, with ``amount`` held on every account; so it does after a checkpoint."""
 
     amount: int
 
 
 class Short(Struct, frozen=True):
     """Nothing was held: ``account`` does not cover ``at_least``, its ``balance`` is all there is, less than 0 when an
-    overdraft has to be covered first."""
+    overdraft has to be covered first. ``wait`` is the seconds until a budget has enough again, None if it never has. Of
+    several accounts that are short, it is the one that takes longest."""
 
     account: int
     balance: int
+    wait: float | None = None
 
 
 class Settled(Struct, frozen=True):
@@ -247,6 +360,41 @@ class Balance(Struct, frozen=True):
     used: int
     overdraft: int = 0
     unlimited: bool = False
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    """Make the call ``call_id`` the one that answers ``key``, a digest. The claim stands for ``lease`` seconds from now
+    or from its last renewal, what came of it is kept for ``keep`` seconds. ``fingerprint`` is that of the request."""
+
+    key: str
+    call_id: str
+    fingerprint: str
+    lease: float
+    keep: float
+
+
+class Conclude(Struct, frozen=True, kw_only=True):
+    """End the claim of ``call_id`` on ``key``: keep its answer (``stored``), keep that it was given (``delivered``), or
+    ``free`` the key for the next call."""
+
+    key: str
+    call_id: str
+    state: Literal["stored", "delivered", "free"]
+    keep: float
+    status: int = 0
+    content_type: str = ""
+    body: bytes = b""
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """What is known of a key that another call has claimed. The answer is there if ``state`` is ``stored``."""
+
+    call_id: str
+    fingerprint: str
+    state: KeptState
+    status: int = 0
+    content_type: str = ""
+    body: bytes = b""
 
 
 class Attempt(Struct, frozen=True):

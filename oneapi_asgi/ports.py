@@ -6,16 +6,25 @@ that goes with them is executable: inherit ``oneapi_asgi.testing.StorageContract
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from .models import (
+    Ask,
     Balance,
     CallRecord,
     Channel,
+    Checkpoint,
+    Claim,
+    Conclude,
     Ended,
+    Granted,
+    Kept,
+    Limit,
     Price,
+    Pulse,
+    Refused,
     Reserve,
     Reserved,
     Settle,
@@ -24,28 +33,52 @@ from .models import (
     Token,
     TokenDraft,
     TokenStatus,
+    User,
 )
+from .queries import Code, CodeDraft, Difference, Dimension, RecordPage, RecordQuery, Total
 
 __all__ = [
+    "Auditor",
+    "BudgetStore",
     "CallStorage",
     "ChannelAdmin",
     "ChannelStore",
+    "CodeAdmin",
+    "CodeRedeemer",
     "Declarations",
+    "IdempotencyStore",
     "Ledger",
+    "LedgerAnswer",
+    "LedgerOperation",
+    "LimitAdmin",
+    "LimitStore",
+    "Notices",
     "PriceAdmin",
     "PriceStore",
+    "RateStore",
+    "RecordPruner",
+    "RecordReader",
     "RecordStore",
     "RevisionStore",
+    "Shared",
+    "StandIn",
     "Storage",
     "TokenAdmin",
     "TokenStore",
 ]
 
 
-class RevisionStore(Protocol):
-    """A number that grows whenever a token, channel or price changes, so that caches know when to forget."""
+LedgerOperation = Reserve | Settle | Checkpoint
+LedgerAnswer = Reserved | Short | Settled | Ended
 
-    async def revision(self) -> int: ...
+
+class RevisionStore(Protocol):
+    """Tells caches when to forget, and what time it is where everybody looks at the same clock."""
+
+    async def pulse(self) -> Pulse:
+        """A revision that grows whenever a token, user, channel, price or limit changes, and the time by the storage's
+        clock, read together."""
+        ...
 
 
 class TokenStore(RevisionStore, Protocol):
@@ -69,15 +102,18 @@ class PriceStore(RevisionStore, Protocol):
 class Ledger(Protocol):
     """Money. Every implementation is exact under any number of concurrent callers and processes."""
 
-    async def apply(self, operations: Sequence[Reserve | Settle]) -> Sequence[Reserved | Short | Settled | Ended]:
-        """Carry out all operations in one transaction, settlements before reservations, and answer each at its place.
+    async def apply(self, operations: Sequence[LedgerOperation]) -> Sequence[LedgerAnswer]:
+        """Carry out all operations in one transaction, settlements first, then checkpoints, reservations last, and
+        answer each at its place.
 
-        An exception means that nothing was done; applying a settlement again is harmless (``Ended``).
+        An exception says that nothing was done, or that nobody knows. Everything may be applied again: a reservation
+        that stands is not held twice (``Reserved``), what has ended stays as it ended (``Ended``).
         """
         ...
 
     async def expire(self) -> int:
-        """Release the reservations whose lease has run out and return how many there were."""
+        """End the reservations whose lease has run out, each at the cost of its last checkpoint, and return how many
+        there were."""
         ...
 
     async def balances(self, accounts: Sequence[int]) -> Sequence[Balance]:
@@ -88,14 +124,149 @@ class Ledger(Protocol):
         ...
 
 
+class LimitStore(RevisionStore, Protocol):
+    async def list_limits(self) -> Sequence[Limit]:
+        """Every limit, in the order in which they were made."""
+        ...
+
+
+class RateStore(Protocol):
+    """Counters of requests and tokens in a minute, and of calls at one moment."""
+
+    async def take(self, call_id: str, asks: Sequence[Ask]) -> Granted | Refused:
+        """Take everything that is asked for, or nothing at all. Never raises for want of a server: whoever counts for
+        several processes counts on in this one."""
+        ...
+
+    def give(self, granted: Granted, tokens: int | None = None) -> None:
+        """The call has ended: its slots are free, and its counters of tokens are corrected to what it used. None leaves
+        them. To be called once, and returns at once."""
+        ...
+
+
+class StandIn(RateStore, Protocol):
+    """Counters that take over when those that are shared are gone."""
+
+    def note(self, asks: Sequence[Ask]) -> None:
+        """Count what was granted elsewhere, as far as there is room: so whoever has used up a limit does not begin
+        anew here."""
+        ...
+
+
+class Notices(Protocol):
+    """Short messages between the replicas, fast and unreliable: what depends on one asks again from time to time."""
+
+    def publish(self, kind: str, text: str) -> None:
+        """Tell all other replicas, some time soon. Returns at once, and never raises."""
+        ...
+
+    def subscribe(self, kind: str, heard: Callable[[str], None]) -> Callable[[], None]:
+        """Have ``heard`` called with the text of each notice that another replica publishes; the result ends that."""
+        ...
+
+
+class Shared(Protocol):
+    """What the replicas share, and may lose at any moment: counters and notices, opened and closed as an async context
+    manager."""
+
+    @property
+    def rates(self) -> RateStore: ...
+
+    @property
+    def notices(self) -> Notices: ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+class BudgetStore(Protocol):
+    async def open_budgets(self, wanted: Sequence[tuple[int, str]]) -> Sequence[int | None]:
+        """The accounts of the budgets that these limits (by id) give to these subjects, made where they are missing;
+        None where the limit is gone or has no budget.
+
+        A subject is the id of a token, user or channel, or the name of a group or model.
+        """
+        ...
+
+
 class RecordStore(Protocol):
     async def write_records(self, records: Sequence[CallRecord]) -> None:
-        """Append all records in one transaction."""
+        """Append all records in one transaction, and add them to the totals. One that is there already is left out, so
+        that a write whose answer got lost may be repeated."""
+        ...
+
+
+class RecordReader(Protocol):
+    async def find_records(self, query: RecordQuery) -> RecordPage:
+        """A page of the records, newest first. No page takes long, however many records there are before it.
+
+        :raises ValueError: the limit, the status or the cursor cannot be
+        """
+        ...
+
+    async def totals(
+        self,
+        since_day: int,
+        until_day: int,
+        by: Sequence[Dimension] = ("day",),
+        *,
+        token_id: int | None = None,
+        user_id: int | None = None,
+        channel_id: int | None = None,
+        model: str | None = None,
+    ) -> Sequence[Total]:
+        """What the calls of these days (yyyymmdd, both included) add up to, one total for each that ``by`` tells apart,
+        in its order. Totals know of records that were pruned, too.
+
+        :raises ValueError: ``by`` names something else, or something twice
+        """
         ...
 
 
 @runtime_checkable
-class CallStorage(TokenStore, ChannelStore, PriceStore, Ledger, RecordStore, Protocol):
+class RecordPruner(Protocol):
+    async def prune_records(self, before: float, limit: int = 5_000) -> int:
+        """Delete the oldest records from before that moment, at most so many, and return how many there were."""
+        ...
+
+
+class IdempotencyStore(Protocol):
+    """Which call answers an Idempotency-Key, and what it answered. Exact under any number of callers and processes."""
+
+    async def claim_answer(self, claim: Claim) -> Kept | None:
+        """None: the key is this call's, and nobody else's until the claim ends or its lease runs out; so it is when the
+        same call asks again. Otherwise what is known of the call that has it.
+
+        A claim whose lease ran out goes to the next call if the ledger knows no reservation of that name (then there
+        will never be one: reserving under it answers ``Ended``), or one that ended at no cost. While the reservation is
+        held the call counts as running, and once it has ended at a cost, as ``lost``.
+        """
+        ...
+
+    async def renew_answers(self, claims: Sequence[Claim]) -> None:
+        """Renew the leases of those claims that still stand."""
+        ...
+
+    async def conclude_answers(self, ended: Sequence[Conclude]) -> None:
+        """End those claims that still stand, all in one transaction. A claim that another call has taken over, or that
+        has ended, stays as it is."""
+        ...
+
+    async def purge_answers(self) -> int:
+        """Forget up to 5,000 keys that need not be kept any longer, and return how many there were."""
+        ...
+
+
+@runtime_checkable
+class CallStorage(
+    TokenStore, ChannelStore, PriceStore, LimitStore, Ledger, BudgetStore, RecordStore, IdempotencyStore, Protocol
+):
     """What a gateway needs to serve calls."""
 
 
@@ -113,6 +284,8 @@ class TokenAdmin(Protocol):
         :raises ValueError: there is a user of that name
         """
         ...
+
+    async def list_users(self) -> Sequence[User]: ...
 
     async def set_user(self, name: str, *, enabled: bool) -> None:
         """
@@ -159,9 +332,57 @@ class ChannelAdmin(Protocol):
         ...
 
 
+class LimitAdmin(Protocol):
+    async def save_limit(self, limit: Limit) -> Limit:
+        """Insert (``id`` 0) or overwrite a limit, and return it with its id. A changed budget moves what is left of it by
+        the difference; what was spent beyond the new one is owed until it returns. ``scope``, ``name``, ``period`` and
+        ``rolling`` of a limit stay what they were.
+
+        :raises ValueError: there is another limit with these, or they were changed
+        :raises KeyError: there is no limit with that id
+        """
+        ...
+
+    async def delete_limit(self, limit_id: int) -> None:
+        """
+        :raises KeyError: there is no such limit
+        """
+        ...
+
+
 class PriceAdmin(Protocol):
     async def set_price(self, model: str, price: Price | None) -> None:
         """Set the price of a model name or glob; None removes it."""
+        ...
+
+
+class CodeAdmin(Protocol):
+    async def add_codes(self, drafts: Sequence[CodeDraft]) -> None:
+        """
+        :raises ValueError: an amount is not one above 0, or a digest is taken; none was made
+        """
+        ...
+
+    async def list_codes(self) -> Sequence[Code]:
+        """Every code, redeemed ones too, in the order in which they were made."""
+        ...
+
+
+class CodeRedeemer(Protocol):
+    async def redeem(self, digest: str, user: str) -> int:
+        """Credit the user's wallet with what the code of this digest is worth, and return that. Once and never again,
+        under any number of callers and processes.
+
+        :raises KeyError: there is no such code
+        :raises ValueError: it was redeemed already, or has expired, or there is no such user
+        """
+        ...
+
+
+class Auditor(Protocol):
+    async def audit(self) -> Sequence[Difference]:
+        """Recompute what the books keep from their entries, as of one moment, and return what differs: nothing, as a
+        rule. May take long, and holds nobody up."""
         ...
 
 
@@ -169,12 +390,15 @@ class PriceAdmin(Protocol):
 class Declarations(Protocol):
     """What a configuration file declares, kept apart from what was added by hand."""
 
-    async def declare(self, channels: Sequence[Channel], tokens: Sequence[TokenDraft]) -> None:
-        """Make the declared channels and tokens exactly these, matched by name, in one transaction.
+    async def declare(
+        self, channels: Sequence[Channel], tokens: Sequence[TokenDraft], limits: Sequence[Limit] = ()
+    ) -> None:
+        """Make the declared channels, tokens and limits exactly these, in one transaction.
 
-        New ones are added, changed ones changed (a changed quota moves the remaining balance by the difference, never
-        below 0), earlier declared ones that are missing now are removed (channels) or disabled (tokens). An added
-        name that exists undeclared becomes declared. Nothing changes, and no revision moves, when all is as before.
+        Channels and tokens are matched by name, limits by scope, name, period and rolling. New ones are added, changed
+        ones changed (a changed quota moves the remaining balance by the difference, never below 0), earlier declared
+        ones that are missing now are removed (channels, limits) or disabled (tokens). An added one that exists
+        undeclared becomes declared. Nothing changes, and no revision moves, when all is as before.
 
         :raises ValueError: two tokens have the same key
         """
@@ -184,9 +408,16 @@ class Declarations(Protocol):
 @runtime_checkable
 class Storage(
     CallStorage,
+    IdempotencyStore,
     TokenAdmin,
     ChannelAdmin,
+    LimitAdmin,
     PriceAdmin,
+    CodeAdmin,
+    CodeRedeemer,
+    Auditor,
+    RecordReader,
+    RecordPruner,
     Declarations,
     Protocol,
 ):
