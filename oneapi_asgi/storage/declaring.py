@@ -7,9 +7,19 @@ from collections.abc import Collection, Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..models import Channel, TokenDraft, TokenStatus
+from ..models import Channel, Limit, TokenDraft, TokenStatus
+from .ledger import check_quota
 
-__all__ = ["ChannelChanges", "KnownToken", "TokenChanges", "compare_channels", "compare_tokens"]
+__all__ = [
+    "ChannelChanges",
+    "KnownToken",
+    "LimitChanges",
+    "TokenChanges",
+    "check_limit_change",
+    "compare_channels",
+    "compare_limits",
+    "compare_tokens",
+]
 
 
 class KnownToken(Struct, frozen=True, kw_only=True):
@@ -42,6 +52,56 @@ class ChannelChanges(Struct, frozen=True):
 
     def __bool__(self) -> bool:
         return bool(self.save or self.remove)
+
+
+class LimitChanges(Struct, frozen=True):
+    """``save`` has ids of stored limits, and 0 for new ones; ``remove`` has ids."""
+
+    save: list[Limit]
+    remove: list[int]
+
+    def __bool__(self) -> bool:
+        return bool(self.save or self.remove)
+
+
+def limit_key(limit: Limit) -> tuple[str, str, str, bool]:
+    """What tells limits apart, and stays as it is."""
+    return (limit.scope, limit.name, limit.period, limit.rolling)
+
+
+def compare_limits(known: Iterable[Limit], declared: Collection[int], wanted: Sequence[Limit]) -> LimitChanges:
+    """``declared`` are the ids of the known limits that came from the file.
+
+    :raises ValueError: two wanted limits are of the same scope, name and period, or a budget is no amount
+    """
+    _unique((limit_key(limit) for limit in wanted), "two declared limits are of {}")
+    for limit in wanted:
+        check_quota(limit.budget)
+    stored = {limit_key(limit): limit for limit in known}
+    save = []
+    for limit in wanted:
+        before = stored.get(limit_key(limit))
+        after = replace(limit, id=before.id if before else 0)
+        if after != before or after.id not in declared:
+            save.append(after)
+    kept = {limit_key(limit) for limit in wanted}
+    return LimitChanges(save, [one.id for key, one in stored.items() if one.id in declared and key not in kept])
+
+
+def check_limit_change(known: Iterable[Limit], limit: Limit) -> None:
+    """
+    :raises ValueError: there is another limit of the same scope, name and period, or a budget is no amount, or these
+        facts of the limit are others than they were
+    :raises KeyError: there is no limit with its id
+    """
+    check_quota(limit.budget)
+    same = [one for one in known if one.id == limit.id or limit_key(one) == limit_key(limit)]
+    if any(one.id != limit.id for one in same):
+        raise ValueError(f"there is a limit of {limit.scope} {limit.name!r} over this period already")
+    if limit.id and not same:
+        raise KeyError(limit.id)
+    if any(limit_key(one) != limit_key(limit) for one in same):
+        raise ValueError("scope, name, period and rolling of a limit cannot change; delete it and make another one")
 
 
 def compare_channels(known: Iterable[Channel], declared: Collection[int], wanted: Sequence[Channel]) -> ChannelChanges:
@@ -94,8 +154,8 @@ def _become(token: KnownToken, draft: TokenDraft) -> KnownToken:
     return KnownToken(id=token.id, draft=draft, status=token.status if token.declared else "enabled", declared=True)
 
 
-def _unique(names: Iterable[str], message: str) -> None:
-    seen: set[str] = set()
+def _unique(names: Iterable[object], message: str) -> None:
+    seen: set[object] = set()
     for name in names:
         if name in seen:
             raise ValueError(message.format(name))

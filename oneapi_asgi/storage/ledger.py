@@ -3,6 +3,12 @@
 A storage loads the accounts and holds that a batch touches, lets ``carry_out`` change them, and writes down what is
 different. An account is one signed number, its net: ``balance`` while it is positive, ``overdraft`` while it is not. So
 everything that comes in pays the overdraft first. ``balance`` is what is still available: holds are already taken off.
+A budget is an account that gets back what it was charged, each charge at the end of its window.
+
+    reserve ──▸ held ──▸ settled    at a cost
+                 │  ├──▸ released   at none
+                 │  └──▸ expired    the lease ran out: at the cost of the last checkpoint
+                 └─ checkpoint: the lease begins anew
 """
 
 from __future__ import annotations
@@ -13,7 +19,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ..models import Balance, Ended, Reserve, Reserved, Settle, Settled, Short
+from ..models import Balance, Checkpoint, Ended, Reserve, Reserved, Settle, Settled, Short
+from .windows import returns_at
 
 __all__ = [
     "LARGEST",
@@ -25,11 +32,11 @@ __all__ = [
     "check",
     "check_credit",
     "check_quota",
-    "release",
+    "lapse",
     "set_quota",
 ]
 
-Operation = Reserve | Settle
+Operation = Reserve | Settle | Checkpoint
 Answer = Reserved | Short | Settled | Ended
 HoldState = Literal["held", "settled", "released", "expired"]
 
@@ -38,7 +45,10 @@ LARGEST = 2**62
 
 
 class Account(Struct):
-    """``kind`` is ``user`` (a wallet) or ``token`` (a cap). An unlimited account's balance may fall below 0."""
+    """``kind`` is ``user`` (a wallet), ``token`` (a cap) or ``budget``. Unlimited ones may have a balance below 0.
+
+    A budget has a ``period``; its ``windows`` say what it gets back at which Unix second.
+    """
 
     id: int
     kind: str
@@ -46,6 +56,8 @@ class Account(Struct):
     used: int = 0
     overdraft: int = 0
     unlimited: bool = False
+    period: str | None = None
+    windows: dict[int, int] = {}
 
     @property
     def net(self) -> int:
@@ -61,13 +73,37 @@ class Account(Struct):
         self.balance, self.overdraft = 0, -net
         return max(grew, 0)
 
-    def read(self) -> Balance:
-        available = max(self.balance, 0)  # of an unlimited account it says nothing
-        return Balance(self.id, available, self.used, self.overdraft, self.unlimited)
+    def charge(self, cost: int, now: float) -> None:
+        """Count what was spent; to be called beside ``move``."""
+        self.used += cost
+        if self.period is not None and cost:
+            at = returns_at(self.period, now)
+            self.windows[at] = self.windows.get(at, 0) + cost
+
+    def refill(self, now: float) -> None:
+        """Give a budget back what it was charged in windows that are over."""
+        if self.windows:
+            self.move(sum([self.windows.pop(at) for at in sorted(self.windows) if at <= now]))
+
+    def wait(self, needed: int, now: float) -> float | None:
+        """Seconds until the windows have given back enough to cover so much; None if they never will."""
+        net = self.net
+        for at in sorted(self.windows):
+            net += self.windows[at]
+            if net >= needed:
+                return max(at - now, 0.0)
+        return None
+
+    def read(self, now: float) -> Balance:
+        net = self.net + sum(spent for at, spent in self.windows.items() if at <= now)
+        if self.unlimited:  # what is available says nothing
+            return Balance(self.id, max(net, 0), self.used, 0, unlimited=True)
+        return Balance(self.id, max(net, 0), self.used, max(-net, 0))
 
 
 class Hold(Struct):
-    """A reservation as it is kept. ``ended_at`` is None while it is held."""
+    """A reservation as it is kept. ``ended_at`` is None while it is held, ``so_far`` the cost at its last checkpoint,
+    which is not charged to the accounts in ``spare``."""
 
     id: str
     accounts: tuple[int, ...]
@@ -77,6 +113,8 @@ class Hold(Struct):
     state: HoldState = "held"
     cost: int = 0
     ended_at: float | None = None
+    so_far: int = 0
+    spare: tuple[int, ...] = ()
 
 
 def check(operations: Iterable[Operation]) -> None:
@@ -85,15 +123,14 @@ def check(operations: Iterable[Operation]) -> None:
     :raises ValueError: an amount is not an int between 0 and ``LARGEST``, or a lease is not a finite number
     """
     for operation in operations:
-        if type(operation) is Settle:
+        if isinstance(operation, Settle | Checkpoint):
             _check_amount("cost", operation.cost)
-            continue
-        assert isinstance(operation, Reserve)  # noqa: S101 - narrows the union for the type checker
-        _check_amount("amount", operation.amount)
-        _check_amount("at_least", operation.at_least)
-        if operation.at_least > operation.amount:
-            raise ValueError(f"at_least is {operation.at_least}, more than the amount of {operation.amount}")
-        if not math.isfinite(operation.lease):
+        else:
+            _check_amount("amount", operation.amount)
+            _check_amount("at_least", operation.at_least)
+            if operation.at_least > operation.amount:
+                raise ValueError(f"at_least is {operation.at_least}, more than the amount of {operation.amount}")
+        if not isinstance(operation, Settle) and not math.isfinite(operation.lease):
             raise ValueError(f"a lease is a finite number of seconds, not {operation.lease}")
 
 
@@ -108,7 +145,7 @@ def carry_out(
     holds: MutableMapping[str, Hold],
     now: float,
 ) -> list[Answer]:
-    """Do it all, settlements first, and answer each operation at its place.
+    """Do it all, settlements first, then checkpoints, reservations last, and answer each operation at its place.
 
     ``holds`` has every known hold that the operations name; new ones are added to it.
 
@@ -124,6 +161,9 @@ def carry_out(
         if type(operation) is Settle:
             answers[place] = _settle(operation, accounts, holds, now)
     for place, operation in enumerate(operations):
+        if type(operation) is Checkpoint:
+            answers[place] = _renew(operation, holds, now)
+    for place, operation in enumerate(operations):
         if type(operation) is Reserve:
             answers[place] = _reserve(operation, accounts, holds, now)
     return answers
@@ -133,17 +173,31 @@ def _settle(wanted: Settle, accounts: Mapping[int, Account], holds: Mapping[str,
     hold = holds.get(wanted.id)
     if hold is None or hold.state != "held":
         return Ended()
-    cost = wanted.cost
-    returned = hold.amount - cost
+    hold.state = "settled" if wanted.cost else "released"
+    return Settled(_end(hold, wanted.cost, wanted.spare, accounts, now))
+
+
+def _end(hold: Hold, cost: int, spare: tuple[int, ...], accounts: Mapping[int, Account], now: float) -> int:
+    """Charge a hold, give back the rest, and return by how much an overdraft grew at most."""
+    hold.cost, hold.spare, hold.ended_at = cost, spare, now
     overdraft = 0
     for number in hold.accounts:
         account = accounts[number]
-        overdraft = max(overdraft, account.move(returned))
-        account.used += cost
-    hold.state = "settled" if cost else "released"
-    hold.cost = cost
-    hold.ended_at = now
-    return Settled(overdraft)
+        account.refill(now)
+        charged = 0 if number in spare else cost
+        overdraft = max(overdraft, account.move(hold.amount - charged))
+        account.charge(charged, now)
+    return overdraft
+
+
+def _renew(wanted: Checkpoint, holds: Mapping[str, Hold], now: float) -> Reserved | Ended:
+    hold = holds.get(wanted.id)
+    if hold is None or hold.state != "held":
+        return Ended()
+    hold.lease_until = max(hold.lease_until, now + wanted.lease)
+    if wanted.cost >= hold.so_far:
+        hold.so_far, hold.spare = wanted.cost, wanted.spare
+    return Reserved(hold.amount)
 
 
 def _reserve(
@@ -156,35 +210,48 @@ def _reserve(
         return Reserved(known.amount) if known.state == "held" and known.accounts == distinct else Ended()
     amount = wanted.amount
     for number in distinct:
+        accounts[number].refill(now)
         amount = min(amount, _affordable(accounts[number]))
     if amount < wanted.at_least:
-        poorest = min(distinct, key=lambda number: _affordable(accounts[number]))
-        return Short(poorest, accounts[poorest].net)
+        return _short([accounts[number] for number in distinct], wanted.at_least, now)
     for number in distinct:
         accounts[number].balance -= amount
     holds[wanted.id] = Hold(wanted.id, distinct, amount, now + wanted.lease, now)
     return Reserved(amount)
 
 
+def _short(accounts: Sequence[Account], needed: int, now: float) -> Short:
+    """Of the accounts that do not cover it, name the one that takes longest to: before, asking again is in vain. Of
+    those that never will, the poorest."""
+    short = [account for account in accounts if _affordable(account) < needed]
+    waits = {account.id: account.wait(needed, now) for account in short}
+    last = max(short, key=lambda account: (_or_endless(waits[account.id]), -_affordable(account)))
+    return Short(last.id, last.net, waits[last.id])
+
+
+def _or_endless(wait: float | None) -> float:
+    return math.inf if wait is None else wait
+
+
 def _affordable(account: Account) -> int:
     return account.balance + LARGEST if account.unlimited else account.balance - account.overdraft
 
 
-def release(hold: Hold, accounts: Mapping[int, Account], now: float) -> None:
-    """End a hold whose lease ran out: everything returns."""
-    for number in hold.accounts:
-        accounts[number].move(hold.amount)
+def lapse(hold: Hold, accounts: Mapping[int, Account], now: float) -> None:
+    """End a hold whose lease ran out, at what its last checkpoint said."""
     hold.state = "expired"
-    hold.ended_at = now
+    _end(hold, hold.so_far, hold.spare, accounts, now)
 
 
 def set_quota(account: Account, before: int | None, after: int | None) -> None:
-    """Give a cap another quota: its net moves by the difference, but is never taken below 0.
+    """Give a cap or a budget other funds: its net moves by the difference.
 
-    A cap without quota only counts, so its net is minus what was spent. What is owed stays owed.
+    A cap's is never taken below 0, and what it owes stays owed. A cap without quota only counts, so its net is minus
+    what was spent. A budget may come to owe what was spent beyond the new one: that returns with its windows, and with
+    it no more than the budget is.
     """
     net = account.net + (after or 0) - (before or 0)
-    if after is not None:
+    if after is not None and account.period is None:
         net = max(net, 0 if before is None else min(account.net, 0))
     account.unlimited = after is None
     account.move(net - account.net)

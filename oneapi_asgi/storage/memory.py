@@ -10,40 +10,48 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from ..models import (
     Balance,
     CallRecord,
     Channel,
-    Ended,
+    Claim,
+    Conclude,
+    Kept,
+    Limit,
     Price,
-    Reserve,
-    Reserved,
-    Settle,
+    Pulse,
     Settled,
-    Short,
     Token,
     TokenDraft,
     TokenStatus,
+    User,
 )
-from .declaring import ChannelChanges, KnownToken, TokenChanges, compare_channels, compare_tokens
-from .ledger import Account, Hold, carry_out, check, check_credit, check_quota, release, set_quota
+from ..ports import LedgerAnswer, LedgerOperation
+from ..queries import Code, CodeDraft, Difference, Dimension, RecordPage, RecordQuery, Total
+from .answers import Answers
+from .audit import audit_memory
+from .codes import CodeBook
+from .declaring import (
+    ChannelChanges,
+    KnownToken,
+    LimitChanges,
+    TokenChanges,
+    check_limit_change,
+    compare_channels,
+    compare_limits,
+    compare_tokens,
+)
+from .ledger import Account, Hold, carry_out, check, check_credit, check_quota, lapse, set_quota
+from .records import RecordBook
+from .windows import period_name
 
 __all__ = ["MemoryStorage"]
-
-
-class _User(Struct, frozen=True, kw_only=True):
-    id: int
-    name: str
-    wallet: int
-    group: str = "default"
-    admin: bool = False
-    enabled: bool = True
 
 
 class MemoryStorage:
@@ -64,21 +72,25 @@ class MemoryStorage:
         self._clock = clock
         self._keep = keep
         self._revision = 1
-        self._ids = {kind: itertools.count(1) for kind in ("account", "user", "token", "channel")}
+        self._ids = {kind: itertools.count(1) for kind in ("account", "user", "token", "channel", "limit")}
         self._accounts: dict[int, Account] = {}
+        self._granted: dict[int, int] = {}
         self._holds: dict[str, Hold] = {}
         self._ended: deque[str] = deque()
-        self._users: dict[str, _User] = {}
+        self._users: dict[str, User] = {}
         self._tokens: dict[int, KnownToken] = {}
         self._caps: dict[int, int] = {}
         self._digests: dict[str, int] = {}
         self._channels: dict[int, Channel] = {}
         self._declared: set[int] = set()
+        self._limits: dict[int, Limit] = {}
+        self._declared_limits: set[int] = set()
+        self._budgets: dict[tuple[int, str], int] = {}
         self._prices: dict[str, Price] = dict(prices or {})
-        self._records: dict[str, CallRecord] = {}
-        self._users["root"] = _User(
-            id=next(self._ids["user"]), name="root", wallet=self._open("user", None), admin=True
-        )
+        self._codes = CodeBook()
+        self._records = RecordBook(keep)
+        self._answers = Answers(self._holds.get, self._fence)
+        self._users["root"] = User(id=next(self._ids["user"]), name="root", wallet=self._open("user", None), admin=True)
         for channel in channels:
             self._save_channel(channel)
         for draft in tokens:
@@ -95,12 +107,12 @@ class MemoryStorage:
     ) -> None:
         return None
 
-    async def revision(self) -> int:
-        return self._revision
+    async def pulse(self) -> Pulse:
+        return Pulse(self._revision, self._clock())
 
     # Money
 
-    async def apply(self, operations: Sequence[Reserve | Settle]) -> Sequence[Reserved | Short | Settled | Ended]:
+    async def apply(self, operations: Sequence[LedgerOperation]) -> Sequence[LedgerAnswer]:
         check(operations)
         answers = carry_out(operations, self._accounts, self._holds, self._clock())
         self._forget(op.id for op, answer in zip(operations, answers, strict=True) if isinstance(answer, Settled))
@@ -110,16 +122,40 @@ class MemoryStorage:
         now = self._clock()
         due = [hold for hold in self._holds.values() if hold.state == "held" and hold.lease_until <= now]
         for hold in due:
-            release(hold, self._accounts, now)
+            lapse(hold, self._accounts, now)
         self._forget(hold.id for hold in due)
         return len(due)
 
     async def balances(self, accounts: Sequence[int]) -> Sequence[Balance]:
-        return [self._accounts[account].read() for account in accounts]
+        return [self._accounts[account].read(self._clock()) for account in accounts]
 
     async def credit(self, account: int, amount: int) -> None:
         check_credit(self._accounts[account], amount)
-        self._accounts[account].move(amount)
+        self._fund(account, lambda account: account.move(amount))
+
+    def _fund(self, number: int, change: Callable[[Account], object]) -> None:
+        """Change an account by hand, and remember by how much."""
+        account = self._accounts[number]
+        before = account.net
+        change(account)
+        self._granted[number] += account.net - before
+
+    async def audit(self) -> Sequence[Difference]:
+        """No entries are kept, so this knows of balances and reservations only."""
+        return audit_memory(self._accounts.values(), self._granted, self._holds.values(), self._clock())
+
+    async def add_codes(self, drafts: Sequence[CodeDraft]) -> None:
+        self._codes.add(drafts, self._clock())
+
+    async def list_codes(self) -> Sequence[Code]:
+        return self._codes.list()
+
+    async def redeem(self, digest: str, user: str) -> int:
+        if user not in self._users:
+            raise ValueError(f"there is no user named {user}")
+        amount = self._codes.redeem(digest, user, self._clock())
+        self._fund(self._users[user].wallet, lambda account: account.move(amount))
+        return amount
 
     def _forget(self, ended: Iterable[str]) -> None:
         self._ended.extend(ended)
@@ -129,19 +165,68 @@ class MemoryStorage:
     def _open(self, kind: str, balance: int | None) -> int:
         number = next(self._ids["account"])
         self._accounts[number] = Account(number, kind, balance or 0, unlimited=balance is None)
+        self._granted[number] = balance or 0
         return number
+
+    async def open_budgets(self, wanted: Sequence[tuple[int, str]]) -> Sequence[int | None]:
+        return [self._open_budget(limit, subject) for limit, subject in wanted]
+
+    def _open_budget(self, number: int, subject: str) -> int | None:
+        limit = self._limits.get(number)
+        if limit is None or limit.budget is None:
+            return None
+        if (number, subject) not in self._budgets:
+            account = self._budgets[number, subject] = self._open("budget", limit.budget)
+            self._accounts[account].period = period_name(limit.period, limit.rolling)
+        return self._budgets[number, subject]
+
+    # Answers to Idempotency-Keys
+
+    async def claim_answer(self, claim: Claim) -> Kept | None:
+        return self._answers.claim(claim, self._clock())
+
+    async def renew_answers(self, claims: Sequence[Claim]) -> None:
+        self._answers.renew(claims, self._clock())
+
+    async def conclude_answers(self, ended: Sequence[Conclude]) -> None:
+        self._answers.conclude(ended, self._clock())
+
+    async def purge_answers(self) -> int:
+        return self._answers.purge(self._clock())
+
+    def _fence(self, call_id: str) -> None:
+        now = self._clock()
+        self._holds[call_id] = Hold(call_id, (), 0, lease_until=now, created_at=now, state="released", ended_at=now)
+        self._forget([call_id])
 
     # Records
 
     async def write_records(self, records: Sequence[CallRecord]) -> None:
-        for record in records:
-            self._records.setdefault(record.id, record)
-        while len(self._records) > self._keep:
-            del self._records[next(iter(self._records))]
+        self._records.write(records)
 
     async def list_records(self, limit: int = 100) -> Sequence[CallRecord]:
         """The records that were written last, the newest first."""
-        return list(itertools.islice(reversed(self._records.values()), limit))
+        return self._records.last(limit)
+
+    async def find_records(self, query: RecordQuery) -> RecordPage:
+        return self._records.find(query)
+
+    async def totals(
+        self,
+        since_day: int,
+        until_day: int,
+        by: Sequence[Dimension] = ("day",),
+        *,
+        token_id: int | None = None,
+        user_id: int | None = None,
+        channel_id: int | None = None,
+        model: str | None = None,
+    ) -> Sequence[Total]:
+        only = {"token_id": token_id, "user_id": user_id, "channel_id": channel_id, "model": model}
+        return self._records.totals(since_day, until_day, by, only)
+
+    async def prune_records(self, before: float, limit: int = 5_000) -> int:
+        return self._records.prune(before, limit)
 
     # Users and tokens
 
@@ -151,10 +236,13 @@ class MemoryStorage:
         if name in self._users:
             raise ValueError(f"there is a user named {name} already")
         check_quota(wallet)
-        user = _User(id=next(self._ids["user"]), name=name, wallet=self._open("user", wallet), group=group, admin=admin)
+        user = User(id=next(self._ids["user"]), name=name, wallet=self._open("user", wallet), group=group, admin=admin)
         self._users[name] = user
         self._revision += 1
         return user.id
+
+    async def list_users(self) -> Sequence[User]:
+        return list(self._users.values())
 
     async def set_user(self, name: str, *, enabled: bool) -> None:
         self._users[name] = replace(self._users[name], enabled=enabled)
@@ -249,19 +337,54 @@ class MemoryStorage:
             self._prices[model] = price
         self._revision += 1
 
+    # Limits
+
+    async def list_limits(self) -> Sequence[Limit]:
+        return list(self._limits.values())
+
+    async def save_limit(self, limit: Limit) -> Limit:
+        saved = self._save_limit(limit)
+        self._revision += 1
+        return saved
+
+    async def delete_limit(self, limit_id: int) -> None:
+        del self._limits[limit_id]
+        self._declared_limits.discard(limit_id)
+        self._revision += 1
+
+    def _save_limit(self, limit: Limit) -> Limit:
+        check_limit_change(self._limits.values(), limit)
+        before = self._limits.get(limit.id)
+        saved = limit if before else replace(limit, id=next(self._ids["limit"]))
+        self._limits[saved.id] = saved
+        for (number, _), account in self._budgets.items():
+            if before is not None and number == saved.id:
+                self._fund(account, partial(set_quota, before=before.budget, after=saved.budget))
+        return saved
+
     # What the configuration declares
 
-    async def declare(self, channels: Sequence[Channel], tokens: Sequence[TokenDraft]) -> None:
+    async def declare(
+        self, channels: Sequence[Channel], tokens: Sequence[TokenDraft], limits: Sequence[Limit] = ()
+    ) -> None:
         for draft in tokens:
             check_quota(draft.quota)
             if draft.user not in self._users:
                 raise ValueError(f"there is no user named {draft.user}")
         channel_changes = compare_channels(self._channels.values(), self._declared, channels)
         token_changes = compare_tokens(list(self._tokens.values()), tokens)
-        if channel_changes or token_changes:
+        limit_changes = compare_limits(self._limits.values(), self._declared_limits, limits)
+        if channel_changes or token_changes or limit_changes:
             self._change_channels(channel_changes)
             self._change_tokens(token_changes)
+            self._change_limits(limit_changes)
             self._revision += 1
+
+    def _change_limits(self, changes: LimitChanges) -> None:
+        for number in changes.remove:
+            del self._limits[number]
+        self._declared_limits.difference_update(changes.remove)
+        self._declared_limits.update([self._save_limit(limit).id for limit in changes.save])
 
     def _change_channels(self, changes: ChannelChanges) -> None:
         for number in changes.remove:
@@ -276,8 +399,8 @@ class MemoryStorage:
             draft = replace(token.draft, digest=f"forgotten:{token.id}")
             self._tokens[token.id] = replace(self._tokens[token.id], draft=draft)
         for before, after in changes.change:
-            account = self._accounts[self._caps[before.id]]
-            set_quota(account, before.draft.quota, after.draft.quota)
+            change = partial(set_quota, before=before.draft.quota, after=after.draft.quota)
+            self._fund(self._caps[before.id], change)
             self._tokens[before.id] = after
         self._digests = {token.draft.digest: token.id for token in self._tokens.values()}
         for draft in changes.add:
