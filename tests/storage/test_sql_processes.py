@@ -89,7 +89,7 @@ async def test_what_a_killed_process_held_returns(tmp_path: Path) -> None:
     assert held >= 50
     late = rows(path, "SELECT max(lease_until) FROM reservations")[0][0]
     assert isinstance(late, float)
-    async with SQLStorage(f"sqlite:///{path}", clock=lambda: late) as storage:
+    async with SQLStorage(f"sqlite:///{path}", clock=lambda _: late) as storage:
         assert await storage.expire() == held
         assert await storage.balances([account]) == [Balance(account, 10**9, 0)]
     audit(path)

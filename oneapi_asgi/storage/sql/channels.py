@@ -5,8 +5,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 from sqlalchemy import Connection, delete, insert, select, update
 
-from ...models import Channel, Price
+from ...models import Channel, Price, Pulse
 from ..declaring import ChannelChanges
+from .clock import Epoch
+from .ledger import Clock
 from .rows import channel_of, channel_row, price_of, price_text
 from .schema import channels, meta, prices
 
@@ -17,17 +19,18 @@ __all__ = [
     "list_channels",
     "list_prices",
     "move_revision",
-    "revision",
+    "pulse",
     "save_channel",
     "set_price",
 ]
 
 
-_REVISION = select(meta.c.value).where(meta.c.name == "revision")
+_PULSE = select(meta.c.value, Epoch()).where(meta.c.name == "revision")
 
 
-def revision(connection: Connection) -> int:
-    return int(connection.scalars(_REVISION).one())
+def pulse(connection: Connection, clock: Clock) -> Pulse:
+    revision, now = connection.execute(_PULSE).one()
+    return Pulse(int(revision), clock(float(now)))
 
 
 def move_revision(connection: Connection) -> None:

@@ -6,18 +6,24 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from ...models import Channel, TokenDraft
-from ..declaring import compare_channels, compare_tokens
+from ...models import Channel, Limit, TokenDraft
+from ..declaring import compare_channels, compare_limits, compare_tokens
 from ..ledger import check_quota
 from .channels import change_channels, declared_channels, list_channels, move_revision
-from .ledger import Circuits
+from .ledger import Circuits, Clock
+from .limits import change_limits, declared_limits, list_limits
 from .tokens import change_tokens, known_tokens, user_id
 
 __all__ = ["declare"]
 
 
 def declare(
-    connection: Connection, channels: Sequence[Channel], tokens: Sequence[TokenDraft], circuits: Circuits, now: float
+    connection: Connection,
+    channels: Sequence[Channel],
+    tokens: Sequence[TokenDraft],
+    limits: Sequence[Limit],
+    circuits: Circuits,
+    clock: Clock,
 ) -> None:
     """See ``ports.Declarations.declare``."""
     for draft in tokens:
@@ -25,7 +31,9 @@ def declare(
         user_id(connection, draft.user)
     channel_changes = compare_channels(list_channels(connection), declared_channels(connection), channels)
     token_changes = compare_tokens(known_tokens(connection), tokens)
-    if channel_changes or token_changes:
+    limit_changes = compare_limits(list_limits(connection), declared_limits(connection), limits)
+    if channel_changes or token_changes or limit_changes:
         change_channels(connection, channel_changes)
-        change_tokens(connection, token_changes, circuits, now)
+        change_tokens(connection, token_changes, circuits, clock)
+        change_limits(connection, limit_changes, circuits, clock)
         move_revision(connection)

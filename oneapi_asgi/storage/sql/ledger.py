@@ -7,221 +7,337 @@ account is written only if it still is what the rules saw, a reservation ends on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, literal_column, select, update
-from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy import BindParameter, Connection, Select, and_, delete, insert, literal_column, select
 
 from ...models import Balance, Reserve
 from .. import StorageError
-from ..ledger import Account, Answer, Hold, Operation, carry_out, check, check_credit, release, set_quota
-from .schema import CIRCUITS, HELD, SYSTEM, accounts, reservations, transfers
-from .statements import Lookup, insertion, param, sql
+from ..ledger import Account, Answer, Hold, Operation, carry_out, check, check_credit, lapse, set_quota
+from .clock import Epoch, database_time
+from .schema import CIRCUITS, HELD, SYSTEM, accounts, reservations, transfers, windows
+from .statements import Change, Cursor, Insertion, Lookup, cursor
 
-__all__ = ["Circuits", "apply", "balances", "change_quota", "credit", "expire", "open_account", "system_circuits"]
+__all__ = [
+    "Circuits",
+    "Clock",
+    "apply",
+    "balances",
+    "change_quota",
+    "credit",
+    "expire",
+    "moment",
+    "open_account",
+    "set_funds",
+    "system_circuits",
+]
 
 Circuits = Mapping[str, tuple[int, int]]
 """For each kind of account the ids of two system accounts: where its money comes from, where its charges go."""
 
+Clock = Callable[[float], float]
+"""What time it is when the database says that it is so late: just that, but in tests."""
+
 _EXPIRED_AT_ONCE = 500
 
-_load_accounts = Lookup(
-    lambda ids: (
-        select(*[accounts.c[name] for name in Account.__struct_fields__])
+_ACCOUNT = ("id", "kind", "balance", "used", "overdraft", "unlimited", "period")
+_HOLD = ("id", "state", "amount", "cost", "accounts", "lease_until", "created_at", "ended_at", "so_far", "spare")
+
+
+def _accounts(ids: Sequence[BindParameter[Any]]) -> Select[Any]:
+    return (
+        select(Epoch(), *[accounts.c[name] for name in _ACCOUNT])
         .where(accounts.c.id.in_(ids), accounts.c.kind != literal_column("'system'"))
         .order_by(accounts.c.id)
-        .with_for_update()
     )
-)
 
+
+_read_accounts = Lookup(_accounts)
+_load_accounts = Lookup(lambda ids: _accounts(ids).with_for_update())
 _load_holds = Lookup(
     lambda ids: (
-        select(*[reservations.c[name] for name in Hold.__struct_fields__])
+        select(*[reservations.c[name] for name in _HOLD])
         .where(reservations.c.id.in_(ids))
         .order_by(reservations.c.id)
         .with_for_update()
     )
 )
+_load_windows = Lookup(
+    lambda ids: (
+        select(windows.c.account_id, windows.c.returns_at, windows.c.spent)
+        .where(windows.c.account_id.in_(ids))
+        .order_by(windows.c.account_id, windows.c.returns_at)
+    )
+)
 
-_SAVE_ACCOUNT = sql(
-    update(accounts)
-    .values({name: param(name) for name in ("balance", "used", "overdraft", "unlimited")})
-    .where(*[accounts.c[name] == param(f"seen_{name}") for name in ("id", "balance", "used", "overdraft")]),
-    *("balance", "used", "overdraft", "unlimited"),
-    *("seen_id", "seen_balance", "seen_used", "seen_overdraft"),
+_SAVE_ACCOUNTS = Change(
+    accounts, to=("balance", "used", "overdraft", "unlimited"), seen=("id", "balance", "used", "overdraft")
 )
-_END_HOLD = sql(
-    update(reservations)
-    .values({name: param(name) for name in ("state", "cost", "ended_at")})
-    .where(reservations.c.id == param("id"), reservations.c.state == HELD),
-    *("state", "cost", "ended_at", "id"),
+_END_HOLDS = Change(
+    reservations, to=("state", "cost", "ended_at", "spare"), seen=("id",), where=reservations.c.state == HELD
 )
-_INSERT_HOLD = insertion(
-    reservations, "id", "state", "amount", "cost", "accounts", "lease_until", "created_at", "ended_at"
+_RENEW_HOLDS = Change(
+    reservations, to=("lease_until", "so_far", "spare"), seen=("id",), where=reservations.c.state == HELD
 )
-_INSERT_TRANSFER = insertion(
+_INSERT_HOLDS = Insertion(reservations, *_HOLD)
+_INSERT_TRANSFERS = Insertion(
     transfers, "debit_account", "credit_account", "amount", "reservation_id", "kind", "created_at"
 )
+_INSERT_WINDOWS = Insertion(windows, "account_id", "returns_at", "spent")
+_SAVE_WINDOWS = Change(windows, to=("spent",), seen=("account_id", "returns_at", "spent"))
 
 _encode = msgspec.json.Encoder().encode
-_decode_accounts = msgspec.json.Decoder(tuple[int, ...]).decode
+_decode_numbers = msgspec.json.Decoder(tuple[int, ...]).decode
 
 
 class Books:
-    """What one transaction has open of the ledger: accounts and holds, as read and as the rules leave them."""
+    """What one transaction has open of the ledger: accounts and holds, as read and as the rules leave them.
 
-    def __init__(self, cursor: DBAPICursor) -> None:
+    ``now`` is the database's time, once accounts are open.
+    """
+
+    def __init__(self, connection: Connection, cursor: Cursor, circuits: Circuits, clock: Clock) -> None:
+        self._connection = connection
         self._cursor = cursor
-        self._seen: dict[int, tuple[int, int, int, int]] = {}
-        self._known: dict[str, bool] = {}
+        self._circuits = circuits
+        self._clock = clock
+        self._seen: dict[int, tuple[int, int, int, int, bool]] = {}
+        self._windows: dict[tuple[int, int], int] = {}
+        self._known: dict[str, tuple[str, float, int, tuple[int, ...]]] = {}
+        self.now = 0.0
         self.accounts: dict[int, Account] = {}
         self.holds: dict[str, Hold] = {}
 
     def open_holds(self, ids: Sequence[str]) -> None:
-        for number, named, *rest in _load_holds.rows(self._cursor, ids):
-            hold = Hold(number, _decode_accounts(named), *rest)
+        for number, state, amount, cost, named, *rest, so_far, spare in self._cursor.rows(_load_holds, ids):
+            lease_until, created_at, ended_at = rest
+            spared = _decode_numbers(spare) if spare else ()
+            hold = Hold(
+                number, _decode_numbers(named), amount, lease_until, created_at, state, cost, ended_at, so_far, spared
+            )
             self.holds[number] = hold
-            self._known[number] = hold.state == "held"
+            self._known[number] = (state, lease_until, so_far, spared)
 
-    def open_accounts(self, ids: Collection[int]) -> None:
-        for number, kind, balance, used, overdraft, unlimited in _load_accounts.rows(self._cursor, sorted(ids)):
-            self.accounts[number] = Account(number, kind, balance, used, overdraft, bool(unlimited))
-            self._seen[number] = (number, balance, used, overdraft)
+    def open_accounts(self, ids: Collection[int], *, lock: bool = True) -> None:
+        budgets = []
+        lookup = _load_accounts if lock else _read_accounts
+        for now, *row, unlimited, period in self._cursor.rows(lookup, sorted(ids)):
+            number, kind, balance, used, overdraft = row
+            self.now = self._clock(now)
+            self.accounts[number] = Account(number, kind, balance, used, overdraft, bool(unlimited), period)
+            self._seen[number] = (number, balance, used, overdraft, bool(unlimited))
+            if period is not None:
+                budgets.append(number)
+        for number, returns_at, spent in self._cursor.rows(_load_windows, budgets):
+            self.accounts[number].windows[returns_at] = spent
+            self._windows[number, returns_at] = spent
 
-    def save(self, circuits: Circuits, now: float) -> None:
+    def save(self) -> None:
         """Write down what the rules changed."""
         self._save_accounts()
-        fresh = [hold for hold in self.holds.values() if hold.id not in self._known]
-        ended = [hold for hold in self.holds.values() if hold.state != "held" and self._known.get(hold.id)]
-        self._many(_INSERT_HOLD, [_hold_row(hold) for hold in fresh])
-        self._many(_END_HOLD, [(hold.state, hold.cost, hold.ended_at, hold.id) for hold in ended])
-        self._many(
-            _INSERT_TRANSFER,
+        self._save_windows()
+        fresh, ended, renewed = [], [], []
+        for hold in self.holds.values():
+            state, *noted = self._known.get(hold.id, ("", 0.0, 0, ()))
+            if not state:
+                fresh.append(hold)
+            elif state != hold.state:
+                ended.append(hold)
+            elif noted != [hold.lease_until, hold.so_far, hold.spare]:
+                renewed.append(hold)
+        self._cursor.insert(_INSERT_HOLDS, [_hold_row(hold) for hold in fresh])
+        self._change(
+            _END_HOLDS, [(hold.state, hold.cost, hold.ended_at, _numbers(hold.spare), hold.id) for hold in ended]
+        )
+        self._change(_RENEW_HOLDS, [(hold.lease_until, hold.so_far, _numbers(hold.spare), hold.id) for hold in renewed])
+        self._transfer(
             [
-                (number, circuits[self.accounts[number].kind][1], hold.cost, hold.id, "charge", now)
+                (number, self._circuits[self.accounts[number].kind][1], hold.cost, hold.id, "charge")
                 for hold in ended
                 if hold.cost
                 for number in hold.accounts
-            ],
+                if number not in hold.spare
+            ]
         )
 
-    def save_account(self, account: Account, circuits: Circuits, now: float) -> None:
+    def save_account(self, account: Account, kind: str = "") -> None:
         """Write down that money came in or was taken away, as much as the account's net moved."""
-        _, balance, _, overdraft = self._seen[account.id]
+        _, balance, _, overdraft, _ = self._seen[account.id]
         moved = account.net - (balance - overdraft)
         self._save_accounts()
-        grants = circuits[account.kind][0]
+        grants = self._circuits[account.kind][0]
         if moved > 0:
-            self._many(_INSERT_TRANSFER, [(grants, account.id, moved, None, "grant", now)])
+            self._transfer([(grants, account.id, moved, None, kind or "grant")])
         elif moved < 0:
-            self._many(_INSERT_TRANSFER, [(account.id, grants, -moved, None, "withdrawal", now)])
+            self._transfer([(account.id, grants, -moved, None, kind or "withdrawal")])
 
     def _save_accounts(self) -> None:
         rows = []
         for number, account in self.accounts.items():
+            to = (account.balance, account.used, account.overdraft, account.unlimited)
             seen = self._seen[number]
-            rows.append((account.balance, account.used, account.overdraft, account.unlimited, *seen))
-        self._many(_SAVE_ACCOUNT, rows)
+            if to != seen[1:]:
+                rows.append((*to, *seen[:4]))
+                self._seen[number] = (number, *to)
+        self._change(_SAVE_ACCOUNTS, rows)
 
-    def _many(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        if not rows:
-            return
-        self._cursor.executemany(statement, rows)
-        if self._cursor.rowcount != len(rows):
+    def _save_windows(self) -> None:
+        fresh, changed, refills = [], [], []
+        for number, account in self.accounts.items():
+            for at, spent in account.windows.items():
+                before = self._windows.pop((number, at), None)
+                if before is None:
+                    fresh.append((number, at, spent))
+                elif before != spent:
+                    changed.append((spent, number, at, before))
+        for (number, at), before in self._windows.items():
+            over = and_(windows.c.account_id == number, windows.c.returns_at == at, windows.c.spent == before)
+            self._expect(self._connection.execute(delete(windows).where(over)).rowcount, 1)
+            refills.append((self._circuits[self.accounts[number].kind][1], number, before, None, "refill"))
+        self._cursor.insert(_INSERT_WINDOWS, fresh)
+        self._change(_SAVE_WINDOWS, changed)
+        self._transfer(refills)
+
+    def _transfer(self, legs: Sequence[tuple[int, int, int, str | None, str]]) -> None:
+        self._cursor.insert(_INSERT_TRANSFERS, [(*leg, self.now) for leg in legs])
+
+    def _change(self, change: Change, rows: Sequence[tuple[object, ...]]) -> None:
+        self._expect(self._cursor.change(change, rows), len(rows))
+
+    @staticmethod
+    def _expect(changed: int, wanted: int) -> None:
+        if changed != wanted:
             raise StorageError("the ledger changed during a transaction; nothing was done, try again")
+
+
+def _numbers(numbers: tuple[int, ...]) -> str | None:
+    return _encode(numbers).decode() if numbers else None
 
 
 def _hold_row(hold: Hold) -> tuple[object, ...]:
     named = _encode(hold.accounts).decode()
-    return (hold.id, hold.state, hold.amount, hold.cost, named, hold.lease_until, hold.created_at, hold.ended_at)
+    times = (hold.lease_until, hold.created_at, hold.ended_at)
+    return (hold.id, hold.state, hold.amount, hold.cost, named, *times, hold.so_far, _numbers(hold.spare))
 
 
 @contextmanager
-def _books(connection: Connection) -> Iterator[Books]:
-    with closing(connection.connection.cursor()) as cursor:
-        yield Books(cursor)
+def _books(connection: Connection, circuits: Circuits, clock: Clock) -> Iterator[Books]:
+    with cursor(connection) as opened:
+        yield Books(connection, opened, circuits, clock)
 
 
-def apply(connection: Connection, operations: Sequence[Operation], circuits: Circuits, now: float) -> list[Answer]:
+def moment(connection: Connection, clock: Clock) -> float:
+    return clock(database_time(connection))
+
+
+def apply(connection: Connection, operations: Sequence[Operation], circuits: Circuits, clock: Clock) -> list[Answer]:
     """See ``ports.Ledger.apply``."""
     check(operations)
-    with _books(connection) as books:
-        books.open_holds(list({operation.id: None for operation in operations}))
+    with _books(connection, circuits, clock) as books:
+        books.open_holds(sorted({operation.id for operation in operations}))
         touched = {number for hold in books.holds.values() if hold.state == "held" for number in hold.accounts}
         touched.update(*[operation.accounts for operation in operations if type(operation) is Reserve])
         books.open_accounts(touched)
-        answers = carry_out(operations, books.accounts, books.holds, now)
-        books.save(circuits, now)
+        answers = carry_out(operations, books.accounts, books.holds, books.now)
+        books.save()
     return answers
 
 
-def expire(connection: Connection, circuits: Circuits, now: float) -> int:
-    """Release some of the holds whose lease ran out, and return how many; 0 when there are no more."""
+def expire(connection: Connection, circuits: Circuits, clock: Clock) -> int:
+    """End some of the holds whose lease ran out, and return how many; 0 when there are no more."""
+    now = moment(connection, clock)
     due = (
         select(reservations.c.id)
         .where(reservations.c.state == HELD, reservations.c.lease_until <= now)
         .order_by(reservations.c.lease_until)
         .limit(_EXPIRED_AT_ONCE)
     )
-    with _books(connection) as books:
-        books.open_holds(connection.scalars(due).all())
-        held = [hold for hold in books.holds.values() if hold.state == "held"]
+    with _books(connection, circuits, clock) as books:
+        books.open_holds(sorted(connection.scalars(due).all()))
+        # Looked at again, now that they are locked: another one may have settled or renewed them meanwhile.
+        held = [hold for hold in books.holds.values() if hold.state == "held" and hold.lease_until <= now]
         books.open_accounts({number for hold in held for number in hold.accounts})
         for hold in held:
-            release(hold, books.accounts, now)
-        books.save(circuits, now)
+            lapse(hold, books.accounts, now)
+        books.save()
     return len(held)
 
 
-def credit(connection: Connection, number: int, amount: int, circuits: Circuits, now: float) -> None:
-    """See ``ports.TokenAdmin.credit``."""
-    with _books(connection) as books:
+def credit(
+    connection: Connection, number: int, amount: int, circuits: Circuits, clock: Clock, *, kind: str = ""
+) -> None:
+    """See ``ports.TokenAdmin.credit``. The entry is of this ``kind``, else a grant or a withdrawal."""
+    with _books(connection, circuits, clock) as books:
         books.open_accounts([number])
         account = books.accounts[number]
         check_credit(account, amount)
         account.move(amount)
-        books.save_account(account, circuits, now)
+        books.save_account(account, kind)
 
 
 def change_quota(
-    connection: Connection, token_id: int, before: int | None, after: int | None, circuits: Circuits, now: float
+    connection: Connection, token_id: int, before: int | None, after: int | None, circuits: Circuits, clock: Clock
 ) -> None:
     """Give the cap of a token another quota."""
     number = connection.scalars(
         select(accounts.c.id).where(accounts.c.kind == "token", accounts.c.owner_id == token_id)
     ).one()
-    with _books(connection) as books:
-        books.open_accounts([number])
-        set_quota(books.accounts[number], before, after)
-        books.save_account(books.accounts[number], circuits, now)
+    set_funds(connection, [number], before, after, circuits, clock)
+
+
+def set_funds(
+    connection: Connection,
+    numbers: Collection[int],
+    before: int | None,
+    after: int | None,
+    circuits: Circuits,
+    clock: Clock,
+) -> None:
+    """Give accounts that were made with the funds ``before`` those of ``after``."""
+    with _books(connection, circuits, clock) as books:
+        books.open_accounts(numbers)
+        for number in numbers:
+            set_quota(books.accounts[number], before, after)
+            books.save_account(books.accounts[number])
 
 
 def open_account(
-    connection: Connection, kind: str, owner_id: int, funds: int | None, circuits: Circuits, now: float
-) -> None:
-    """Make an account with so many nano-dollars in it, None for unlimited."""
-    row = {"kind": kind, "owner_id": owner_id, "used": 0, "overdraft": 0}
+    connection: Connection,
+    kind: str,
+    owner_id: int,
+    funds: int | None,
+    circuits: Circuits,
+    clock: Clock,
+    *,
+    period: str | None = None,
+) -> int:
+    """Make an account with so many nano-dollars in it, None for unlimited, and return its id."""
+    row = {"kind": kind, "owner_id": owner_id, "used": 0, "overdraft": 0, "period": period}
     inserted = connection.execute(insert(accounts).values(**row, balance=funds or 0, unlimited=funds is None))
+    assert inserted.inserted_primary_key is not None  # noqa: S101 - one row was inserted; narrows
+    number = int(inserted.inserted_primary_key[0])
     if funds:
-        assert inserted.inserted_primary_key is not None  # noqa: S101 - one row was inserted; narrows
-        transfer = {"credit_account": inserted.inserted_primary_key[0], "amount": funds, "kind": "grant"}
-        connection.execute(insert(transfers).values(**transfer, debit_account=circuits[kind][0], created_at=now))
+        transfer = {"debit_account": circuits[kind][0], "credit_account": number, "amount": funds, "kind": "grant"}
+        connection.execute(insert(transfers).values(**transfer, created_at=moment(connection, clock)))
+    return number
 
 
 def system_circuits(connection: Connection) -> Circuits:
-    """The system accounts; they are made on the first call."""
+    """The system accounts; those that are missing are made."""
     query = select(accounts.c.owner_id, accounts.c.id).where(accounts.c.kind == "system")
-    if not connection.execute(query).all():
+    ids = dict(connection.execute(query).all())
+    if missing := sorted(set(SYSTEM.values()) - ids.keys()):
         row = {"kind": "system", "balance": 0, "used": 0, "overdraft": 0, "unlimited": True}
-        connection.execute(insert(accounts), [row | {"owner_id": owner} for owner in SYSTEM.values()])
-    ids = {row.owner_id: row.id for row in connection.execute(query)}
+        connection.execute(insert(accounts), [row | {"owner_id": owner} for owner in missing])
+        ids = dict(connection.execute(query).all())
     return {kind: (ids[SYSTEM[grants]], ids[SYSTEM[spent]]) for kind, (grants, spent) in CIRCUITS.items()}
 
 
-def balances(connection: Connection, numbers: Sequence[int]) -> list[Balance]:
+def balances(connection: Connection, numbers: Sequence[int], clock: Clock) -> list[Balance]:
     """See ``ports.Ledger.balances``."""
-    with _books(connection) as books:
-        books.open_accounts(set(numbers))
-        return [books.accounts[number].read() for number in numbers]
+    with _books(connection, {}, clock) as books:
+        books.open_accounts(set(numbers), lock=False)
+        return [books.accounts[number].read(books.now) for number in numbers]

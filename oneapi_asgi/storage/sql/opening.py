@@ -1,124 +1,128 @@
-"""Opening a database: connections, the right schema, and errors that an operator can act on."""
+"""Which database a URL names, and bringing it to the newest schema."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, cast
+from contextlib import AbstractContextManager, contextmanager
 
-from sqlalchemy import URL, Connection, NullPool, create_engine, event, insert, inspect, make_url, select
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy import URL, Connection, insert, inspect, make_url, select, text, update
+from sqlalchemy.exc import ArgumentError
 
 from .. import StorageError
+from . import sqlite
+from .runner import Runner
 from .schema import REVISIONS, VERSION_TABLE, metadata, version
 
-__all__ = ["connect_reader", "connect_writer", "explained", "parse", "prepare"]
+__all__ = ["explained", "parse", "prepare", "runners"]
 
-_WAIT = 10_000  # milliseconds that a connection waits for the write lock of another process
+_SERVERS = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+_EXAMPLES = "sqlite:///path/to/file.db, postgresql://user:password@host/database or mysql://user:password@host/database"
+
+_LOCK = 0x6F6E65617069  # of PostgreSQL's advisory ones: "oneapi"
+_LOCK_SECONDS = 300
+_BEGUN = "begun"
+"""What stands for a revision while tables are made where the server commits each of them by itself."""
 
 
 def parse(url: str) -> URL:
-    """
-    :raises ValueError: it does not name an SQLite file
+    """The address of a database. Its messages never show the URL, which may hold a password.
+
+    :raises ValueError: it names none that this storage speaks to
     """
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise ValueError(f"{url!r} is no database URL; an SQLite file is written sqlite:///path/to/file.db") from error
-    if parsed.get_backend_name() != "sqlite":
-        raise ValueError(f"this storage speaks SQLite only (sqlite:///path/to/file.db), not {parsed.drivername}")
+    except (ArgumentError, ValueError):
+        raise ValueError(f"that is no database URL; write {_EXAMPLES}") from None
+    kind = parsed.drivername.partition("+")[0]
+    if kind in _SERVERS:
+        if not parsed.database:
+            raise ValueError(f"the URL of a {kind} server names a database: {kind}://user:password@host/database")
+        return parsed.set(drivername=_SERVERS[kind])
+    if kind != "sqlite":
+        raise ValueError(f"this storage does not speak {kind}; write {_EXAMPLES}")
     if parsed.database in {None, "", ":memory:"}:
         raise ValueError("an SQLite URL names a file (sqlite:///path/to/file.db); MemoryStorage needs none")
     return parsed.set(drivername="sqlite")
 
 
-def _file(url: URL) -> Path:
-    return Path(url.database or "").absolute()
+def runners(url: URL) -> tuple[Runner, Runner]:
+    """Who writes and who reads.
+
+    :raises ModuleNotFoundError: the driver is not installed
+    """
+    if url.drivername == "sqlite":
+        return sqlite.runners(url)
+    from . import servers  # the drivers are extras
+
+    return servers.runners(url)
 
 
-@contextmanager
-def explained(url: URL) -> Iterator[None]:
-    """Turn what can be wrong with the file into one message that names it.
+def explained(url: URL) -> AbstractContextManager[None]:
+    """Turn what can be wrong when it is opened into one message that names it.
 
     :raises StorageError:
     """
-    path = _file(url)
-    if not path.parent.is_dir():
-        raise StorageError(f"cannot open {path}: there is no directory {path.parent}; make it, or name another file")
-    if path.is_dir():
-        raise StorageError(f"cannot open {path}: it is a directory; name a file in it")
-    # Its directory too: SQLite keeps a log and an index beside the file.
-    if not all(os.access(place, os.W_OK) for place in (path.parent, path) if place.exists()):
-        raise StorageError(f"cannot open {path}: this process may not write there")
-    try:
-        yield
-    except (DatabaseError, sqlite3.DatabaseError) as error:
-        raise StorageError(f"cannot open {path}: {getattr(error, 'orig', error)}") from error
+    if url.drivername == "sqlite":
+        return sqlite.explained(url)
+    from . import servers
 
-
-def connect_writer(url: URL) -> Connection:
-    """Each transaction takes the write lock at once: taken after a first read, it could only fail."""
-    pragmas = (f"busy_timeout={_WAIT}", "synchronous=NORMAL", "foreign_keys=ON", "wal_autocheckpoint=4000")
-    connection = _connect(url, "BEGIN IMMEDIATE", *pragmas)
-    _write_ahead(connection)
-    return connection
-
-
-def connect_reader(url: URL) -> Connection:
-    """Each transaction sees the database as it was at its first read."""
-    return _connect(url, "BEGIN", f"busy_timeout={_WAIT}", "query_only=ON")
-
-
-def _connect(url: URL, begin: str, *pragmas: str) -> Connection:
-    engine = create_engine(url, poolclass=NullPool)
-
-    @event.listens_for(engine, "connect")
-    def set_up(connection: DBAPIConnection, _: Any) -> None:
-        # The driver would open transactions by itself, and too late.
-        connection.isolation_level = None
-        for pragma in pragmas:
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine.connect()
-
-
-def _write_ahead(connection: Connection) -> None:
-    # The one pragma that does not wait for the lock: processes that open a new file at once get in each other's way.
-    driver = cast("sqlite3.Connection", connection.connection.dbapi_connection)
-    deadline = time.monotonic() + _WAIT / 1000
-    while True:
-        try:
-            return driver.execute("PRAGMA journal_mode=WAL").close()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+    return servers.explained(url)
 
 
 def prepare(connection: Connection) -> None:
-    """Bring the tables to the newest revision. The write lock is held, so that one of several starters does it.
+    """Bring the tables to the newest revision. A lock is held meanwhile, so that one of several starters does it (that
+    of SQLite is the transaction's).
 
     :raises StorageError: the database belongs to a newer version, or to something else
     """
+    if connection.dialect.name == "mysql":
+        with _lock_of_mysql(connection):
+            _bring_up(connection)
+        return
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    _bring_up(connection)
+
+
+@contextmanager
+def _lock_of_mysql(connection: Connection) -> Iterator[None]:
+    """Of the session, as every change of a table ends the transaction there."""
+    # It would warn of every name that it has no use for, and the driver log that.
+    connection.execute(text("SET SESSION max_error_count = 0"))
+    name = f"oneapi_asgi:{connection.engine.url.database}"[:64]
+    if connection.scalar(text("SELECT GET_LOCK(:name, :wait)"), {"name": name, "wait": _LOCK_SECONDS}) != 1:
+        raise StorageError(f"another process has been changing the tables for {_LOCK_SECONDS} s; look after it")
+    yield
+    connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": name})  # else it goes with the connection
+
+
+def _bring_up(connection: Connection) -> None:
     present = set(inspect(connection).get_table_names())
-    if VERSION_TABLE in present:
-        _upgrade(connection, connection.scalar(select(version.c.version_num)))
-    elif strangers := present & metadata.tables.keys():
-        named = ", ".join(sorted(strangers))
-        raise StorageError(f"this database has tables of another program ({named}); name an empty or new one")
+    found = connection.scalar(select(version.c.version_num)) if VERSION_TABLE in present else None
+    if found == _BEGUN or not present & {VERSION_TABLE, *metadata.tables}:
+        _create(connection, resumed=found == _BEGUN)
+    elif VERSION_TABLE in present:
+        _upgrade(connection, found)
     else:
-        metadata.create_all(connection, checkfirst=False)
+        named = ", ".join(sorted(present & metadata.tables.keys()))
+        raise StorageError(f"this database has tables of another program ({named}); name an empty or new one")
+
+
+def _create(connection: Connection, *, resumed: bool) -> None:
+    """All tables at once; the rest of them after a start that broke off, where that leaves some."""
+    _collate(connection)
+    if not resumed:
         version.create(connection)
-        connection.execute(insert(version).values(version_num=REVISIONS[-1]))
+        connection.execute(insert(version).values(version_num=_BEGUN))
+    metadata.create_all(connection, checkfirst=resumed)
+    connection.execute(update(version).values(version_num=REVISIONS[-1]))
+
+
+def _collate(connection: Connection) -> None:
+    """Names are told apart to the letter and the last space, as by the other databases."""
+    if connection.dialect.name == "mysql":
+        collation = "utf8mb4_nopad_bin" if connection.dialect.is_mariadb else "utf8mb4_0900_bin"  # type: ignore[attr-defined]
+        connection.execute(text(f"ALTER DATABASE CHARACTER SET utf8mb4 COLLATE {collation}"))
 
 
 def _upgrade(connection: Connection, found: str | None) -> None:
@@ -132,4 +136,5 @@ def _upgrade(connection: Connection, found: str | None) -> None:
     # Alembic takes 12 MB and 0.3 s, which a start without migrations need not pay.
     from .migrations import upgrade
 
+    _collate(connection)
     upgrade(connection)

@@ -17,6 +17,7 @@ __all__ = [
     "channel_of",
     "channel_row",
     "draft_row",
+    "fitting_name",
     "known_token_of",
     "price_of",
     "price_text",
@@ -116,6 +117,7 @@ _TEXTS = tuple(column.name for column in records.columns if getattr(column.type,
 _LENGTHS = tuple(getattr(records.c[name].type, "length", 0) for name in _TEXTS)
 _FACTS = ("at", "token_id", "user_id", "channel_id", "cost", "status", "stream", "first_content", "duration")
 _COUNTS = tuple(part for part in Usage.__struct_fields__ if part != "estimated")
+_MODEL_LENGTH = dict(zip(_TEXTS, _LENGTHS, strict=True))["model"]
 _NO_USAGE = (None,) * (len(_COUNTS) + 1)
 _texts, _facts, _counts = attrgetter(*_TEXTS), attrgetter(*_FACTS), attrgetter(*_COUNTS)
 
@@ -149,6 +151,11 @@ def _fit(text: str, length: int) -> str:
     if len(text) <= length and text.isascii() and text.isprintable():
         return text
     return text[:length].encode(errors="replace").decode().replace("\0", "")
+
+
+def fitting_name(model: str) -> str:
+    """The name of a model as its record has it."""
+    return _fit(model, _MODEL_LENGTH)
 
 
 def record_of(row: RowMapping) -> CallRecord:

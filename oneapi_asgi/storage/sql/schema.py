@@ -1,8 +1,8 @@
 """The tables, in words that SQLite, PostgreSQL and MySQL share.
 
 Money is in nano-dollars (int64), times are Unix seconds, lists and maps are JSON text. The ledger is double entry by
-construction: a row of ``transfers`` takes ``amount`` from one account and gives it to another. Wallets and caps are two
-closed circuits with system accounts of their own, so that for each of them
+construction: a row of ``transfers`` takes ``amount`` from one account and gives it to another. Wallets, caps and
+budgets are closed circuits with system accounts of their own, so that for each of them
 
     balance - overdraft  =  transfers in  -  transfers out  -  what reservations hold
 
@@ -18,10 +18,12 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnClause,
+    ColumnElement,
     Double,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -31,15 +33,22 @@ from sqlalchemy import (
 )
 
 from ...models import Usage
+from ..records import TOTALLED
 
 __all__ = [
     "CIRCUITS",
     "HELD",
     "REVISIONS",
     "SYSTEM",
+    "UNUSUAL",
     "VERSION_TABLE",
     "accounts",
+    "answers",
+    "budgets",
     "channels",
+    "codes",
+    "daily_totals",
+    "limits",
     "meta",
     "metadata",
     "prices",
@@ -49,17 +58,22 @@ __all__ = [
     "transfers",
     "users",
     "version",
+    "windows",
 ]
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """The migrations, oldest first. An empty database gets the tables below at once, marked with the last of these."""
 
 VERSION_TABLE = "oneapi_asgi_version"
 
-SYSTEM = {"grants": 1, "revenue": 2, "cap_grants": 3, "cap_spent": 4}
+SYSTEM = {"grants": 1, "revenue": 2, "cap_grants": 3, "cap_spent": 4, "budget_grants": 5, "budget_spent": 6}
 """System accounts: name and ``owner_id``."""
 
-CIRCUITS = {"user": ("grants", "revenue"), "token": ("cap_grants", "cap_spent")}
+CIRCUITS = {
+    "user": ("grants", "revenue"),
+    "token": ("cap_grants", "cap_spent"),
+    "budget": ("budget_grants", "budget_spent"),
+}
 """For each kind of account: where its money comes from, where charges go."""
 
 HELD: ColumnClause[str] = literal_column("'held'")
@@ -121,9 +135,48 @@ accounts = Table(
     _money("used"),
     _money("overdraft"),
     Column("unlimited", Boolean, nullable=False),
+    Column("period", _KIND),
     UniqueConstraint("kind", "owner_id"),
     CheckConstraint("unlimited OR balance >= 0", name="balance"),
     CheckConstraint("overdraft >= 0", name="overdraft"),
+    sqlite_autoincrement=True,
+)
+
+# What a budget was charged and gets back, by the moment when it does: one row for each of its windows.
+windows = Table(
+    "windows",
+    metadata,
+    Column("account_id", BigInteger, ForeignKey("accounts.id"), primary_key=True),
+    Column("returns_at", BigInteger, primary_key=True),
+    _money("spent"),
+    CheckConstraint("spent >= 0", name="spent"),
+)
+
+limits = Table(
+    "limits",
+    metadata,
+    _key(),
+    Column("scope", _KIND, nullable=False),
+    Column("name", _NAME, nullable=False),
+    Column("requests_per_minute", BigInteger),
+    Column("tokens_per_minute", BigInteger),
+    Column("concurrent_calls", BigInteger),
+    Column("budget", BigInteger),
+    Column("period", _KIND, nullable=False),
+    Column("rolling", Boolean, nullable=False),
+    Column("declared", Boolean, nullable=False),
+    UniqueConstraint("scope", "name", "period", "rolling"),
+    sqlite_autoincrement=True,
+)
+
+# Who has a budget of a limit. The id owns an account of kind ``budget``.
+budgets = Table(
+    "budgets",
+    metadata,
+    _key(),
+    Column("limit_id", BigInteger, nullable=False),
+    Column("subject", _NAME, nullable=False),
+    UniqueConstraint("limit_id", "subject"),
     sqlite_autoincrement=True,
 )
 
@@ -184,6 +237,9 @@ reservations = Table(
     Column("lease_until", Double, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("ended_at", Double),
+    # Of the last checkpoint: what is charged if the lease runs out, and the accounts that are not.
+    Column("so_far", BigInteger, nullable=False, server_default="0"),
+    Column("spare", Text),
     CheckConstraint("amount >= 0 AND cost >= 0", name="amounts"),
     sqlite_with_rowid=False,
 )
@@ -231,5 +287,66 @@ records = Table(
     *[Column(f"usage_{part}", BigInteger) for part in Usage.__struct_fields__ if part != "estimated"],
     Column("usage_estimated", Boolean),
     Index(None, "token_id", "at"),
+    Index(None, "user_id", "at"),
     Index(None, "channel_id", "at"),
+    Index(None, "model", "at"),
+)
+
+UNUSUAL: dict[str, ColumnElement[bool]] = {
+    "status": records.c.status != literal_column("200"),
+    "reason": records.c.reason != literal_column("'done'"),
+}
+"""As literal as ``HELD``, for the same reason."""
+
+# What is rare among records is listed by these; what is usual is found soon without. Where the server can, they are
+# partial, and a call that went well costs nothing.
+Index(None, records.c.status, records.c.at, sqlite_where=UNUSUAL["status"], postgresql_where=UNUSUAL["status"])
+Index(None, records.c.reason, records.c.at, sqlite_where=UNUSUAL["reason"], postgresql_where=UNUSUAL["reason"])
+
+# The records of each day (UTC), added up as they are written, so that totals never walk through them. 0: none.
+daily_totals = Table(
+    "daily_totals",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("token_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("channel_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", _NAME, primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    _money("cost"),
+    Column("duration", Double, nullable=False),
+    *[Column(part, BigInteger, nullable=False) for part in TOTALLED],
+    sqlite_with_rowid=False,
+)
+
+# One row for each Idempotency-Key in use: who answers it, and the answer once there is one.
+answers = Table(
+    "answers",
+    metadata,
+    Column("key", _DIGEST, primary_key=True),
+    Column("fingerprint", _DIGEST, nullable=False),
+    Column("call_id", _ID, nullable=False),
+    Column("state", _KIND, nullable=False),
+    Column("status", Integer),
+    Column("content_type", _NAME),
+    Column("body", LargeBinary(2**24 - 1)),
+    Column("lease_until", Double, nullable=False),
+    Column("keep_until", Double, nullable=False, index=True),
+)
+
+# Redemption codes; their digests, as of keys.
+codes = Table(
+    "codes",
+    metadata,
+    _key(),
+    Column("name", _NAME, nullable=False),
+    Column("digest", _DIGEST, nullable=False, unique=True),
+    _money("amount"),
+    Column("expires_at", Double),
+    Column("user_id", BigInteger),
+    Column("redeemed_at", Double),
+    Column("created_at", Double, nullable=False),
+    CheckConstraint("amount > 0", name="amount"),
+    sqlite_autoincrement=True,
 )

@@ -1,8 +1,7 @@
-"""``SQLStorage``: the protocols of ``ports`` as transactions of one writer and a few readers."""
+"""``SQLStorage``: the protocols of ``ports`` as transactions of those who write and those who read."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -16,64 +15,74 @@ from ...models import (
     Balance,
     CallRecord,
     Channel,
-    Ended,
+    Claim,
+    Conclude,
+    Kept,
+    Limit,
     Price,
-    Reserve,
-    Reserved,
-    Settle,
-    Settled,
-    Short,
+    Pulse,
     Token,
     TokenDraft,
     TokenStatus,
+    User,
 )
-from . import channels, ledger, opening, tokens
+from ...ports import LedgerAnswer, LedgerOperation
+from ...queries import Code, CodeDraft, Difference, Dimension, RecordPage, RecordQuery, Total
+from . import answers, channels, codes, ledger, limits, opening, tokens
+from .audit import audit
 from .declare import declare
-from .ledger import Circuits
-from .records import list_records, write_records
-from .workers import Workers
+from .ledger import Circuits, Clock
+from .portable import take_snapshot
+from .records import find_records, list_records, prune_records, write_records
+from .runner import Runner
+from .totals import totals
 
 __all__ = ["SQLStorage"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_READERS = 4
+
+def _exactly(now: float) -> float:
+    return now
 
 
 class _Opened(Struct, frozen=True):
-    writer: Workers
-    readers: Workers
+    writer: Runner
+    readers: Runner
     circuits: Circuits
     closing: AsyncExitStack
 
 
 class SQLStorage:
-    """``url`` names an SQLite file (``sqlite:///oneapi.db`` in the working directory, ``sqlite:////var/lib/…`` by its
-    full path), which is made if missing; its directory is not. ``clock`` gives Unix seconds.
+    """Everything in one database, which ``url`` names.
 
-    To be opened with ``async with``. Any number of processes may have the same file open, on one machine.
+    ``sqlite:///oneapi.db`` is a file in the working directory (``sqlite:////var/lib/…`` by its full path), made if it
+    is missing; any number of processes on one machine may share it. ``postgresql://user:password@host/database`` and
+    ``mysql://…`` (MariaDB too) are for any number of machines; the database has to be there, its tables are made.
+    Times are those of the database's clock; ``clock`` is given each of them and says what time it is.
+
+    To be opened with ``async with``.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, url: str, *, clock: Clock = _exactly) -> None:
         self._url = opening.parse(url)
         self._clock = clock
         self._opened: _Opened | None = None
 
     async def __aenter__(self) -> Self:
         """
-        :raises StorageError: the file cannot be used; the message says why and what to do
+        :raises StorageError: the database cannot be used; the message says why and what to do
         """
         if self._opened is not None:
             raise RuntimeError("the storage is open already")
         async with AsyncExitStack() as stack:
-            writer = Workers(partial(opening.connect_writer, self._url))
-            readers = Workers(partial(opening.connect_reader, self._url), _READERS)
+            writer, readers = opening.runners(self._url)
             stack.push_async_callback(writer.close)
             stack.push_async_callback(readers.close)
             with opening.explained(self._url):
                 await writer.start()
-                circuits = await writer.run(partial(_prepare, now=self._clock()))
+                circuits = await writer.run(partial(_prepare, clock=self._clock), long=True)
                 await readers.start()
             self._opened = _Opened(writer, readers, circuits, stack.pop_all())
         return self
@@ -109,25 +118,46 @@ class SQLStorage:
 
         return await self._open.writer.run(administer)
 
-    async def revision(self) -> int:
-        return await self._read(channels.revision)
+    async def pulse(self) -> Pulse:
+        return await self._read(channels.pulse, self._clock)
 
     # Money
 
-    async def apply(self, operations: Sequence[Reserve | Settle]) -> Sequence[Reserved | Short | Settled | Ended]:
-        return await self._write(ledger.apply, operations, self._open.circuits, self._clock())
+    async def apply(self, operations: Sequence[LedgerOperation]) -> Sequence[LedgerAnswer]:
+        return await self._write(ledger.apply, operations, self._open.circuits, self._clock)
 
     async def expire(self) -> int:
         count = 0
-        while some := await self._write(ledger.expire, self._open.circuits, self._clock()):
+        while some := await self._write(ledger.expire, self._open.circuits, self._clock):
             count += some
         return count
 
     async def balances(self, accounts: Sequence[int]) -> Sequence[Balance]:
-        return await self._read(ledger.balances, accounts)
+        return await self._read(ledger.balances, accounts, self._clock)
 
     async def credit(self, account: int, amount: int) -> None:
-        await self._write(ledger.credit, account, amount, self._open.circuits, self._clock())
+        await self._write(ledger.credit, account, amount, self._open.circuits, self._clock)
+
+    async def audit(self) -> Sequence[Difference]:
+        def look(connection: Connection) -> Sequence[Difference]:
+            take_snapshot(connection)
+            return audit(connection, self._clock)
+
+        return await self._open.readers.run(look, long=True)
+
+    async def open_budgets(self, wanted: Sequence[tuple[int, str]]) -> Sequence[int | None]:
+        return await self._write(limits.open_budgets, wanted, self._open.circuits, self._clock)
+
+    # Redemption codes
+
+    async def add_codes(self, drafts: Sequence[CodeDraft]) -> None:
+        await self._write(codes.add_codes, drafts, self._clock)
+
+    async def list_codes(self) -> Sequence[Code]:
+        return await self._read(codes.list_codes)
+
+    async def redeem(self, digest: str, user: str) -> int:
+        return await self._write(codes.redeem, digest, user, self._open.circuits, self._clock)
 
     # Records
 
@@ -138,13 +168,36 @@ class SQLStorage:
         """The records that were written last, the newest first."""
         return await self._read(list_records, limit)
 
+    async def find_records(self, query: RecordQuery) -> RecordPage:
+        return await self._read(find_records, query)
+
+    async def totals(
+        self,
+        since_day: int,
+        until_day: int,
+        by: Sequence[Dimension] = ("day",),
+        *,
+        token_id: int | None = None,
+        user_id: int | None = None,
+        channel_id: int | None = None,
+        model: str | None = None,
+    ) -> Sequence[Total]:
+        only = {"token_id": token_id, "user_id": user_id, "channel_id": channel_id, "model": model}
+        return await self._read(totals, since_day, until_day, by, only)
+
+    async def prune_records(self, before: float, limit: int = 5_000) -> int:
+        return await self._write(prune_records, before, limit)
+
     # Users and tokens
 
     async def add_user(
         self, name: str, *, group: str = "default", admin: bool = False, wallet: int | None = None
     ) -> int:
-        circuits, now = self._open.circuits, self._clock()
-        return await self._administer(tokens.add_user, name, group, admin, wallet, circuits, now)
+        circuits = self._open.circuits
+        return await self._administer(tokens.add_user, name, group, admin, wallet, circuits, self._clock)
+
+    async def list_users(self) -> Sequence[User]:
+        return await self._read(tokens.list_users)
 
     async def set_user(self, name: str, *, enabled: bool) -> None:
         await self._administer(tokens.set_user, name, enabled)
@@ -156,12 +209,12 @@ class SQLStorage:
         return await self._read(tokens.list_tokens)
 
     async def add_token(self, draft: TokenDraft) -> Token:
-        return await self._administer(tokens.add_token, draft, self._open.circuits, self._clock())
+        return await self._administer(tokens.add_token, draft, self._open.circuits, self._clock)
 
     async def set_token_status(self, token_id: int, status: TokenStatus) -> None:
         await self._administer(tokens.set_token_status, token_id, status)
 
-    # Channels and prices
+    # Channels, prices and limits
 
     async def list_channels(self) -> Sequence[Channel]:
         return await self._read(channels.list_channels)
@@ -178,15 +231,40 @@ class SQLStorage:
     async def set_price(self, model: str, price: Price | None) -> None:
         await self._administer(channels.set_price, model, price)
 
-    async def declare(self, channels: Sequence[Channel], tokens: Sequence[TokenDraft]) -> None:
-        await self._write(declare, channels, tokens, self._open.circuits, self._clock())
+    async def list_limits(self) -> Sequence[Limit]:
+        return await self._read(limits.list_limits)
+
+    async def save_limit(self, limit: Limit) -> Limit:
+        return await self._administer(limits.save_limit, limit, self._open.circuits, self._clock)
+
+    async def delete_limit(self, limit_id: int) -> None:
+        await self._administer(limits.delete_limit, limit_id)
+
+    async def declare(
+        self, channels: Sequence[Channel], tokens: Sequence[TokenDraft], limits: Sequence[Limit] = ()
+    ) -> None:
+        await self._write(declare, channels, tokens, limits, self._open.circuits, self._clock)
+
+    # Answers to Idempotency-Keys
+
+    async def claim_answer(self, claim: Claim) -> Kept | None:
+        return await self._write(answers.claim, claim, self._clock)
+
+    async def renew_answers(self, claims: Sequence[Claim]) -> None:
+        await self._write(answers.renew, claims, self._clock)
+
+    async def conclude_answers(self, ended: Sequence[Conclude]) -> None:
+        await self._write(answers.conclude, ended, self._clock)
+
+    async def purge_answers(self) -> int:
+        return await self._write(answers.purge, self._clock)
 
 
-def _prepare(connection: Connection, now: float) -> Circuits:
+def _prepare(connection: Connection, clock: Clock) -> Circuits:
     """Tables, system accounts and the user ``root``: all there when this returns, whoever made them."""
     opening.prepare(connection)
     circuits = ledger.system_circuits(connection)
     if tokens.find_user(connection, "root") is None:
-        tokens.add_user(connection, "root", "default", True, None, circuits, now)
+        tokens.add_user(connection, "root", "default", True, None, circuits, clock)
         channels.move_revision(connection)
     return circuits

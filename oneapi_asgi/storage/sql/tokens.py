@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Insert, and_, bindparam, insert, select, update
 
-from ...models import Token, TokenDraft, TokenStatus
+from ...models import Token, TokenDraft, TokenStatus, User
 from ..declaring import KnownToken, TokenChanges
 from ..ledger import check_quota
-from .ledger import Circuits, change_quota, open_account
+from .ledger import Circuits, Clock, change_quota, moment, open_account
 from .rows import draft_row, known_token_of, token_of
 from .schema import accounts, tokens, users
 
@@ -21,6 +21,7 @@ __all__ = [
     "find_user",
     "known_tokens",
     "list_tokens",
+    "list_users",
     "set_token_status",
     "set_user",
     "user_id",
@@ -44,24 +45,33 @@ _TOKENS = (
     .join(_wallet, and_(_wallet.c.kind == "user", _wallet.c.owner_id == users.c.id))
     .order_by(tokens.c.id)
 )
+_USERS = (
+    select(users.c.id, users.c.name, users.c.group, users.c.admin, users.c.enabled, _wallet.c.id.label("wallet"))
+    .join(_wallet, and_(_wallet.c.kind == "user", _wallet.c.owner_id == users.c.id))
+    .order_by(users.c.id)
+)
 _BY_DIGEST = _TOKENS.where(tokens.c.digest == bindparam("wanted"))
 
 
 def add_user(
-    connection: Connection, name: str, group: str, admin: bool, wallet: int | None, circuits: Circuits, now: float
+    connection: Connection, name: str, group: str, admin: bool, wallet: int | None, circuits: Circuits, clock: Clock
 ) -> int:
     check_quota(wallet)
     if find_user(connection, name) is not None:
         raise ValueError(f"there is a user named {name} already")
-    row = {"name": name, "group": group, "admin": admin, "enabled": True, "created_at": now}
+    row = {"name": name, "group": group, "admin": admin, "enabled": True, "created_at": moment(connection, clock)}
     number = _insert(connection, insert(users).values(**row))
-    open_account(connection, "user", number, wallet, circuits, now)
+    open_account(connection, "user", number, wallet, circuits, clock)
     return number
 
 
 def set_user(connection: Connection, name: str, enabled: bool) -> None:
     if not connection.execute(update(users).where(users.c.name == name).values(enabled=enabled)).rowcount:
         raise KeyError(name)
+
+
+def list_users(connection: Connection) -> list[User]:
+    return [User(**row) for row in connection.execute(_USERS).mappings()]
 
 
 def find_user(connection: Connection, name: str) -> int | None:
@@ -92,7 +102,7 @@ def known_tokens(connection: Connection) -> list[KnownToken]:
 
 
 def add_token(
-    connection: Connection, draft: TokenDraft, circuits: Circuits, now: float, *, declared: bool = False
+    connection: Connection, draft: TokenDraft, circuits: Circuits, clock: Clock, *, declared: bool = False
 ) -> Token:
     check_quota(draft.quota)
     owner = user_id(connection, draft.user)
@@ -101,9 +111,10 @@ def add_token(
         raise ValueError(f"{draft.user} has a token named {draft.name} already")
     if connection.scalar(select(tokens.c.id).where(tokens.c.digest == draft.digest)):
         raise ValueError(f"there is a token with the key of {draft.name} already")
-    row = draft_row(draft) | {"user_id": owner, "status": "enabled", "declared": declared, "created_at": now}
+    made = {"user_id": owner, "status": "enabled", "declared": declared, "created_at": moment(connection, clock)}
+    row = draft_row(draft) | made
     number = _insert(connection, insert(tokens).values(**row))
-    open_account(connection, "token", number, draft.quota, circuits, now)
+    open_account(connection, "token", number, draft.quota, circuits, clock)
     return token_of(connection.execute(_TOKENS.where(tokens.c.id == number)).mappings().one())
 
 
@@ -112,7 +123,7 @@ def set_token_status(connection: Connection, token_id: int, status: TokenStatus)
         raise KeyError(token_id)
 
 
-def change_tokens(connection: Connection, changes: TokenChanges, circuits: Circuits, now: float) -> None:
+def change_tokens(connection: Connection, changes: TokenChanges, circuits: Circuits, clock: Clock) -> None:
     for token in changes.disable:
         _set(connection, token.id, status="disabled", declared=False)
     # Keys may move between tokens, so those that leave theirs let go of it first.
@@ -121,9 +132,9 @@ def change_tokens(connection: Connection, changes: TokenChanges, circuits: Circu
         _set(connection, token.id, digest=f"forgotten:{token.id}")
     for before, after in changes.change:
         _set(connection, after.id, **draft_row(after.draft), status=after.status, declared=True)
-        change_quota(connection, after.id, before.draft.quota, after.draft.quota, circuits, now)
+        change_quota(connection, after.id, before.draft.quota, after.draft.quota, circuits, clock)
     for draft in changes.add:
-        add_token(connection, draft, circuits, now, declared=True)
+        add_token(connection, draft, circuits, clock, declared=True)
 
 
 def _set(connection: Connection, token_id: int, **values: Any) -> None:

@@ -25,7 +25,8 @@ _Job = tuple[Callable[[Connection], Any], asyncio.Future[Any]]
 
 
 class Workers:
-    """``connect`` is called in each of ``count`` threads and gives the connection that the thread closes at its end."""
+    """``connect`` is called in each of ``count`` threads and gives the connection that the thread closes at its end.
+    See ``Runner``."""
 
     def __init__(self, connect: Callable[[], Connection], count: int = 1) -> None:
         self._connect = connect
@@ -35,7 +36,6 @@ class Workers:
         self._ended: list[asyncio.Future[None]] = []
 
     async def start(self) -> None:
-        """To be followed by ``close`` even if it fails."""
         loop = asyncio.get_running_loop()
         opened: list[asyncio.Future[None]] = [loop.create_future() for _ in range(self._count)]
         self._ended = [loop.create_future() for _ in range(self._count)]
@@ -43,11 +43,7 @@ class Workers:
             threading.Thread(target=self._serve, args=futures, name="oneapi-asgi-sql", daemon=True).start()
         await asyncio.gather(*opened)
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        """Carry out ``work`` in a transaction: committed when it returns, rolled back when it raises.
-
-        :raises RuntimeError: the workers were closed
-        """
+    async def run(self, work: Callable[[Connection], T], *, long: bool = False) -> T:  # noqa: ARG002  # nothing hangs
         if self._closed:
             raise RuntimeError("the storage is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -55,7 +51,6 @@ class Workers:
         return await future
 
     async def close(self) -> None:
-        """Finish what was queued, then end the threads."""
         self._closed = True
         for _ in self._ended:
             self._queue.put(None)

@@ -1,0 +1,97 @@
+"""What SQLite, PostgreSQL and MySQL say in different words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Cast, Column, Connection, Integer, cast, column, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.sql.selectable import TableValuedAlias
+
+__all__ = ["EpochDay", "Total", "members", "take_snapshot"]
+
+_SNAPSHOTS = {
+    "postgresql": ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
+    "mysql": (
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+    ),
+}
+
+
+def take_snapshot(connection: Connection) -> None:
+    """Have all that a transaction reads be of one moment; to be called before its first statement. On SQLite the
+    transaction of a reader is like that anyway."""
+    for statement in _SNAPSHOTS.get(connection.dialect.name, ()):
+        connection.execute(text(statement))
+
+
+class Total(GenericFunction[int]):
+    """The sum of integers, exact even where sums on the way would not fit an int64. Servers may give a Decimal."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(Total)
+def _total(element: Total, compiler: SQLCompiler, **options: Any) -> str:
+    return f"sum({compiler.process(element.clauses, **options)})"
+
+
+@compiles(Total, "sqlite")
+def _total_of_halves(element: Total, compiler: SQLCompiler, **options: Any) -> str:
+    number = compiler.process(element.clauses, **options)
+    return f"(sum(({number}) >> 32) * 4294967296 + sum(({number}) & 4294967295))"
+
+
+class EpochDay(GenericFunction[int]):
+    """Which day (UTC) a moment belongs to, in days since 1970."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(EpochDay)
+def _epoch_day(element: EpochDay, compiler: SQLCompiler, **options: Any) -> str:
+    return f"floor(({compiler.process(element.clauses, **options)}) / 86400)"
+
+
+@compiles(EpochDay, "sqlite")
+def _epoch_day_of_sqlite(element: EpochDay, compiler: SQLCompiler, **options: Any) -> str:
+    moment = compiler.process(element.clauses, **options)  # no moment is before 1970
+    return f"CAST(({moment}) / 86400 AS INTEGER)"
+
+
+class _Members(GenericFunction[Any]):
+    """Text that is no list has no members."""
+
+    inherit_cache = True
+
+
+@compiles(_Members, "sqlite")
+def _members_of_sqlite(element: _Members, compiler: SQLCompiler, **options: Any) -> str:
+    listed = compiler.process(element.clauses, **options)
+    return f"json_each(CASE WHEN json_valid({listed}) THEN {listed} ELSE '[]' END)"
+
+
+@compiles(_Members, "postgresql")
+def _members_of_postgresql(element: _Members, compiler: SQLCompiler, **options: Any) -> str:
+    listed = compiler.process(element.clauses, **options)
+    is_list = rf"{listed} ~ '^\[(\d+(,\d+)*)?\]$'"
+    return f"jsonb_array_elements(CASE WHEN {is_list} THEN {listed}::jsonb ELSE '[]'::jsonb END)"
+
+
+@compiles(_Members, "mysql")
+@compiles(_Members, "mariadb")
+def _members_of_mysql(element: _Members, compiler: SQLCompiler, **options: Any) -> str:
+    listed = compiler.process(element.clauses, **options)
+    return f"json_table(IF(JSON_VALID({listed}), {listed}, '[]'), '$[*]' COLUMNS (value BIGINT PATH '$'))"
+
+
+def members(listed: Column[Any]) -> tuple[TableValuedAlias, Cast[int]]:
+    """The numbers in a JSON list as a table with a row each, which joins itself to the row of the list, and the number
+    in it."""
+    table = _Members(listed).table_valued(column("value", BigInteger), name="member", joins_implicitly=True)
+    return table, cast(table.c.value, BigInteger)
