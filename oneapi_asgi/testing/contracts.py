@@ -6,44 +6,30 @@
             async with MyStorage() as storage:
                 yield storage
 
-Needs pytest. Each test gets a new, empty storage.
+Needs pytest. Each test gets a new, empty storage. If its clock can be moved, override the fixture ``later`` as well; if
+it can tell which records were written, ``read_records``. For a storage that implements some of the protocols there are
+the parts: ``LedgerContract``, ``LeaseContract``, ``LimitContract``, ``IdempotencyContract``, ``RecordContract`` and
+``CodeContract``.
 """
-# ruff: noqa: ARG002, S101, S106 - these are tests
+# ruff: noqa: ASYNC110, S101 - these are tests
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import time
 
 import pytest
 
-from ..models import Attempt, CallRecord, Channel, Price, Secret, Settle, TokenDraft, TokenStatus, Usage
+from ..models import Channel, Price, Secret, Settle, TokenDraft, TokenStatus, User
 from ..ports import Storage
+from .code_contract import CodeContract
+from .idempotency_contract import IdempotencyContract
+from .lease_contract import LeaseContract
 from .ledger_contract import ContractBase, LedgerContract, balance, digest, draft, found, hold
+from .limit_contract import LimitContract
+from .record_contract import FULL_RECORD, RecordContract
 
 __all__ = ["StorageContract"]
-
-FULL_RECORD = CallRecord(
-    id="call-1",
-    at=1_700_000_000.25,
-    operation="chat",
-    token_id=3,
-    token_name="ci",
-    user_id=1,
-    model="gpt-4o",
-    upstream_model="gpt-4o-2024-11-20",
-    channel_id=7,
-    attempts=(Attempt(7, "first", 0, "gpt-4o-2024-11-20", 429, "rate limited", 0.5),),
-    usage=Usage(input=10, output=5, reasoning=2, cache_read=1, estimated=True),
-    price=Price(input=2_500, output=10_000, cache_read=0),
-    cost=75,
-    status=200,
-    reason="client_gone",
-    stream=True,
-    first_content=0.75,
-    duration=1.5,
-    client="10.0.0.1",
-    upstream_request_id="req-1",
-)
 
 
 class _Tokens(ContractBase):
@@ -129,6 +115,19 @@ class _Tokens(ContractBase):
         with pytest.raises(KeyError):
             await storage.set_token_status(token.id + 1, status)
 
+    async def test_users_are_listed_with_their_wallets(self, storage: Storage) -> None:
+        number = await storage.add_user("ann", group="vip", wallet=7)
+        root, ann = await storage.list_users()
+        assert (root.name, root.group, root.admin, root.enabled) == ("root", "default", True, True)
+        assert ann == User(id=number, name="ann", wallet=ann.wallet, group="vip")
+        token = await storage.add_token(draft("ci", user="ann"))
+        assert (token.user_id, token.accounts[-1]) == (ann.id, ann.wallet)
+        await storage.credit(ann.wallet, -2)
+        assert (await balance(storage, ann.wallet)).available == 5
+        assert (await balance(storage, root.wallet)).unlimited
+        await storage.set_user("ann", enabled=False)
+        assert [user.enabled for user in await storage.list_users()] == [True, False]
+
     async def test_a_disabled_user(self, storage: Storage) -> None:
         await storage.add_user("ann", group="vip", admin=True)
         token = await storage.add_token(draft("ci", user="ann"))
@@ -201,10 +200,10 @@ class _Channels(ContractBase):
 
 class _Revision(ContractBase):
     async def test_moves_with_administration(self, storage: Storage) -> None:
-        seen = [await storage.revision()]
+        seen = [(await storage.pulse()).revision]
 
         async def moved() -> bool:
-            seen.append(await storage.revision())
+            seen.append((await storage.pulse()).revision)
             return seen[-1] > seen[-2]
 
         await storage.add_user("ann")
@@ -228,18 +227,27 @@ class _Revision(ContractBase):
         await storage.declare([Channel(id=0, name="first")], [])
         assert await moved()
 
+    async def test_tells_the_time(self, storage: Storage) -> None:
+        """The clock that expires tokens and leases, with fractions; not one of this process, so not held to it."""
+        told = [(await storage.pulse()).now for _ in range(3)]
+        assert told == sorted(told)
+        deadline = time.monotonic() + 5
+        while (now := (await storage.pulse()).now) == told[0] and time.monotonic() < deadline:
+            await asyncio.sleep(0.002)
+        assert told[0] < now < told[0] + 5
+
     async def test_stays_with_money_and_records(self, storage: Storage, wallet: int) -> None:
-        before = await storage.revision()
+        before = (await storage.pulse()).revision
         await storage.apply([hold("a", [wallet], 10), hold("b", [wallet], 10)])
         await storage.apply([Settle("a", 20), Settle("b", 0)])
         await storage.credit(wallet, 5)
         await storage.expire()
         await storage.write_records([FULL_RECORD])
-        assert await storage.revision() == before
+        assert (await storage.pulse()).revision == before
 
     async def test_stays_when_a_change_is_refused(self, storage: Storage) -> None:
         await storage.add_token(draft("ci"))
-        before = await storage.revision()
+        before = (await storage.pulse()).revision
         for refused in (
             storage.add_token(draft("ci")),
             storage.add_user("root"),
@@ -247,7 +255,7 @@ class _Revision(ContractBase):
         ):
             with pytest.raises((ValueError, KeyError)):
                 await refused
-        assert await storage.revision() == before
+        assert (await storage.pulse()).revision == before
 
 
 class _Declarations(ContractBase):
@@ -268,10 +276,10 @@ class _Declarations(ContractBase):
         channels = [Channel(id=0, name="a", api_keys=(Secret("sk-1"),), model_map={"m": "n"})]
         tokens = [draft("x", 10), draft("y")]
         await storage.declare(channels, tokens)
-        before = (await storage.revision(), await storage.list_channels(), await storage.list_tokens())
+        before = ((await storage.pulse()).revision, await storage.list_channels(), await storage.list_tokens())
         await storage.declare(channels, tokens)
         await storage.declare(channels, list(reversed(tokens)))
-        assert (await storage.revision(), await storage.list_channels(), await storage.list_tokens()) == before
+        assert ((await storage.pulse()).revision, await storage.list_channels(), await storage.list_tokens()) == before
 
     async def test_what_was_added_by_hand_stays(self, storage: Storage) -> None:
         channel = await storage.save_channel(Channel(id=0, name="hand"))
@@ -358,36 +366,27 @@ class _Declarations(ContractBase):
 
     async def test_two_tokens_with_one_key_are_refused(self, storage: Storage) -> None:
         await storage.add_token(draft("hand", key="1"))
-        before = (await storage.revision(), await storage.list_tokens())
+        before = ((await storage.pulse()).revision, await storage.list_tokens())
         for drafts in ([draft("x"), draft("y", key="x")], [draft("x", key="1")]):
             with pytest.raises(ValueError, match="same key"):
                 await storage.declare([Channel(id=0, name="a")], drafts)
         with pytest.raises(ValueError, match="nobody"):
             await storage.declare([Channel(id=0, name="a")], [draft("x", user="nobody")])
-        assert (await storage.revision(), await storage.list_tokens()) == before
+        assert ((await storage.pulse()).revision, await storage.list_tokens()) == before
         assert list(await storage.list_channels()) == []
 
 
-class _Records(ContractBase):
-    async def read_records(self, storage: Storage) -> Sequence[CallRecord] | None:
-        """What was written, the newest first; None where the storage has no way to tell (the default)."""
-        return None
-
-    async def test_records_are_appended(self, storage: Storage) -> None:
-        others = [CallRecord(id=f"other-{n}", at=float(n), operation="embeddings") for n in range(3)]
-        await storage.write_records([FULL_RECORD, *others[:2]])
-        await storage.write_records([])
-        await storage.write_records(others[2:])
-        kept = await self.read_records(storage)
-        assert kept is None or list(kept) == [*reversed(others), FULL_RECORD]
-
-    async def test_a_record_written_again_is_there_once(self, storage: Storage) -> None:
-        other = CallRecord(id="other", at=1.0, operation="embeddings")
-        await storage.write_records([FULL_RECORD])
-        await storage.write_records([FULL_RECORD, other, other])
-        kept = await self.read_records(storage)
-        assert kept is None or list(kept) == [other, FULL_RECORD]
-
-
-class StorageContract(_Tokens, _Channels, _Revision, _Declarations, LedgerContract, _Records):
-    """All of it. Override the fixture ``storage``, and ``read_records`` if records can be read back."""
+class StorageContract(
+    _Tokens,
+    _Channels,
+    _Revision,
+    _Declarations,
+    LedgerContract,
+    LeaseContract,
+    LimitContract,
+    IdempotencyContract,
+    RecordContract,
+    CodeContract,
+):
+    """All of it. Override the fixture ``storage``, ``later`` if the clock can be moved, ``read_records`` if records can
+    be read back."""

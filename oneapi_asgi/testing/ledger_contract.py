@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 import pytest
 from msgspec.structs import replace
 
-from ..models import Balance, Ended, Reserve, Reserved, Settle, Settled, Short, Token, TokenDraft
-from ..ports import Storage
+from ..models import Balance, Checkpoint, Ended, Reserve, Reserved, Settle, Settled, Short, Token, TokenDraft
+from ..ports import LedgerAnswer, LedgerOperation, Storage
 
-__all__ = ["ContractBase", "LedgerContract", "balance", "digest", "draft", "found", "hold"]
+__all__ = ["LEASE", "ContractBase", "LedgerContract", "balance", "digest", "draft", "found", "hold", "one"]
 
 LEASE = 60.0
 
@@ -37,12 +37,12 @@ async def balance(storage: Storage, account: int) -> Balance:
     return (await storage.balances([account]))[0]
 
 
-async def one(storage: Storage, operation: Reserve | Settle) -> Reserved | Short | Settled | Ended:
+async def one(storage: Storage, operation: LedgerOperation) -> LedgerAnswer:
     (answer,) = await storage.apply([operation])
     return answer
 
 
-async def answers(storage: Storage, operations: Sequence[Reserve | Settle]) -> list[Reserved | Short | Settled | Ended]:
+async def answers(storage: Storage, operations: Sequence[LedgerOperation]) -> list[LedgerAnswer]:
     return list(await storage.apply(operations))
 
 
@@ -61,6 +61,12 @@ class ContractBase:
     def storage(self) -> Storage:
         """A new, opened, empty storage; to be overridden, by an async generator as a rule."""
         raise NotImplementedError("override the fixture `storage`: yield a new, empty, opened storage")
+
+    @pytest.fixture
+    def later(self) -> Callable[[float], None]:
+        """Moves the storage's clock so many seconds ahead. Where it can be moved, override this: what can only be seen
+        after hours or days is not proven otherwise."""
+        pytest.skip("the fixture `later` moves the storage's clock ahead: override it to have this proven, too")
 
     @pytest.fixture
     async def wallet(self, storage: Storage) -> int:
@@ -152,6 +158,21 @@ class LedgerContract(ContractBase):
         assert await one(storage, Settle("b", 150)) == Settled(0)
         assert await balance(storage, wallet) == Balance(wallet, 250, 750)
 
+    async def test_spare_accounts_get_everything_back(self, storage: Storage, wallet: int) -> None:
+        cap = (await storage.add_token(draft("ci", 800, user="bob"))).accounts[0]
+        await storage.apply([hold(name, [cap, wallet], 200) for name in "abcd"])
+        assert await one(storage, Settle("a", 150, (cap,))) == Settled(0)
+        assert list(await storage.balances([cap, wallet])) == [Balance(cap, 200, 0), Balance(wallet, 250, 150)]
+        assert await one(storage, Settle("b", 90, (cap, wallet, 10**9))) == Settled(0)
+        assert list(await storage.balances([cap, wallet])) == [Balance(cap, 400, 0), Balance(wallet, 450, 150)]
+        assert await one(storage, Settle("c", 1_000, (wallet,))) == Settled(400)
+        assert await one(storage, Settle("d", 0, (cap,))) == Settled(0)
+        assert list(await storage.balances([cap, wallet])) == [
+            Balance(cap, 0, 1_000, 200),
+            Balance(wallet, 850, 150),
+        ]
+        assert await answers(storage, [Settle("a", 150), Settle("b", 90)]) == [Ended(), Ended()]
+
     async def test_overdraft_is_the_largest_of_the_accounts(self, storage: Storage, wallet: int) -> None:
         token = await storage.add_token(draft("ci", 1_200, user="bob"))
         await one(storage, hold("a", token.accounts, 1_000))
@@ -200,14 +221,19 @@ class LedgerContract(ContractBase):
         assert await balance(storage, wallet) == Balance(wallet, 900, 100)
 
     async def test_settlements_come_first_and_answers_in_order(self, storage: Storage, wallet: int) -> None:
-        await one(storage, hold("a", [wallet], 1_000))
-        batch: list[Reserve | Settle] = [
-            hold("b", [wallet], 600),
+        await storage.apply([hold("a", [wallet], 900), hold("d", [wallet], 100)])
+        batch: list[LedgerOperation] = [
+            hold("b", [wallet], 500),
             Settle("b", 1),
+            Checkpoint("a", 1, LEASE),
+            Checkpoint("b", 1, LEASE),
+            Checkpoint("d", 1, LEASE),
             Settle("a", 300),
             hold("c", [wallet], 200, 50),
         ]
-        assert await answers(storage, batch) == [Reserved(600), Ended(), Settled(0), Reserved(100)]
+        assert await answers(storage, batch) == [
+            Reserved(500), Ended(), Ended(), Ended(), Reserved(100), Settled(0), Reserved(100)
+        ]  # fmt: skip
         assert await balance(storage, wallet) == Balance(wallet, 0, 300)
 
     async def test_nothing_to_do(self, storage: Storage) -> None:
@@ -235,16 +261,19 @@ class LedgerContract(ContractBase):
             Reserve("b", (), 1, -1, LEASE),
             Reserve("b", (), 1, 2, LEASE),
             Reserve("b", (), 1, 1, float("nan")),
+            Checkpoint("a", -1, LEASE),
+            Checkpoint("a", 2**62 + 1, LEASE),
+            Checkpoint("a", 1, float("inf")),
         ],
     )
-    async def test_no_amount_at_all(self, storage: Storage, wallet: int, wrong: Reserve | Settle) -> None:
+    async def test_no_amount_at_all(self, storage: Storage, wallet: int, wrong: LedgerOperation) -> None:
         await one(storage, hold("a", [wallet], 100))
         with pytest.raises(ValueError, match=r"must be an int|more than|finite"):
             await storage.apply([hold("c", [wallet], 5), wrong])
         assert await balance(storage, wallet) == Balance(wallet, 900, 0)
 
     async def test_an_expired_lease_releases(self, storage: Storage, wallet: int) -> None:
-        due: list[Reserve | Settle] = [Reserve(f"due-{n}", (wallet,), 1, 1, -1.0) for n in range(600)]
+        due: list[LedgerOperation] = [Reserve(f"due-{n}", (wallet,), 1, 1, -1.0) for n in range(600)]
         await storage.apply([*due, hold("a", [wallet], 100)])
         await storage.apply([Settle("due-0", 1)])
         assert await storage.expire() == 599
@@ -258,7 +287,7 @@ class LedgerContract(ContractBase):
         for _ in range(30):
             batch = [self._any(chance) for _ in range(chance.randint(1, 40))]
             at_once = await storage.apply([_named(operation, "t", together) for operation in batch])
-            order = sorted(range(len(batch)), key=lambda place: isinstance(batch[place], Reserve))
+            order = sorted(range(len(batch)), key=lambda place: _ORDER[type(batch[place])])
             one_by_one = {place: await one(storage, _named(batch[place], "a", apart)) for place in order}
             assert [_anonymous(answer, together) for answer in at_once] == [
                 _anonymous(one_by_one[place], apart) for place in range(len(batch))
@@ -271,11 +300,14 @@ class LedgerContract(ContractBase):
         caps = [await storage.add_token(draft(f"{user}-{quota}", quota, user=user)) for quota in (400, 900)]
         return [caps[0].accounts[-1], *[cap.accounts[0] for cap in caps]]
 
-    def _any(self, chance: random.Random) -> Reserve | Settle:
+    def _any(self, chance: random.Random) -> LedgerOperation:
         """An operation whose accounts are places in a list."""
-        number = str(chance.randrange(200))
-        if chance.random() < 0.5:
-            return Settle(number, chance.choice([0, 10, 60, 150]))
+        number, kind = str(chance.randrange(200)), chance.random()
+        spare = chance.choice([(), (), (0,), (1, 0)])
+        if kind < 0.4:
+            return Settle(number, chance.choice([0, 10, 60, 150]), spare)
+        if kind < 0.5:
+            return Checkpoint(number, chance.choice([0, 10, 60, 150]), LEASE, spare)
         amount = chance.randrange(200)
         return hold(number, [chance.choice([1, 2]), 0], amount, chance.choice([amount, amount // 3, 0]))
 
@@ -298,12 +330,38 @@ class LedgerContract(ContractBase):
         assert sum(await asyncio.gather(*[caller() for _ in range(40)])) == 5_000
         assert await balance(storage, accounts[-1]) == Balance(accounts[-1], 0, 500_000)
 
+    async def test_the_books_are_in_order(self, storage: Storage, wallet: int) -> None:
+        token = await storage.add_token(draft("ci", 300, user="bob"))
+        await storage.apply([hold("a", token.accounts, 200), hold("b", [wallet], 700), hold("c", [wallet], 5)])
+        await storage.apply([Settle("a", 350), Settle("b", 900, (wallet,)), Checkpoint("c", 9, LEASE)])
+        await storage.credit(wallet, -50)
+        await storage.credit(token.accounts[0], 20)
+        assert list(await storage.audit()) == []
 
-def _named(operation: Reserve | Settle, prefix: str, accounts: Sequence[int]) -> Reserve | Settle:
-    if isinstance(operation, Settle):
-        return replace(operation, id=f"{prefix}-{operation.id}")
-    named = tuple(accounts[place] for place in operation.accounts)
-    return replace(operation, id=f"{prefix}-{operation.id}", accounts=named)
+    async def test_credit_races_with_charges(self, storage: Storage, wallet: int) -> None:
+        async def charge(number: int) -> None:
+            names = [f"{number}-{turn}" for turn in range(50)]
+            told = await storage.apply([hold(name, [wallet], 3) for name in names])
+            held = [name for name, answer in zip(names, told, strict=True) if isinstance(answer, Reserved)]
+            charged.extend(held)
+            await storage.apply([Settle(name, 3) for name in held])
+
+        charged: list[str] = []
+        await asyncio.gather(
+            *[storage.credit(wallet, 7) for _ in range(100)], *[charge(number) for number in range(20)]
+        )
+        spent = 3 * len(charged)
+        assert await balance(storage, wallet) == Balance(wallet, 1_000 + 700 - spent, spent)
+
+
+_ORDER = {Settle: 0, Checkpoint: 1, Reserve: 2}
+
+
+def _named(operation: LedgerOperation, prefix: str, accounts: Sequence[int]) -> LedgerOperation:
+    named = f"{prefix}-{operation.id}"
+    if isinstance(operation, Reserve):
+        return replace(operation, id=named, accounts=tuple(accounts[place] for place in operation.accounts))
+    return replace(operation, id=named, spare=tuple(accounts[place] for place in operation.spare))
 
 
 def _anonymous(answer: object, accounts: Sequence[int]) -> object:

@@ -1,40 +1,59 @@
-"""Auditing: what the transfers and the reservations say, against what the accounts say."""
+"""Auditing once more, in another way than ``oneapi-asgi audit``: every entry is read and added up here.
+
+A database is the path of an SQLite file, or the URL of any.
+"""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
+from collections import Counter
 from pathlib import Path
+
+from servers import databases
 
 __all__ = ["audit", "rows"]
 
+Database = Path | str
 
-def rows(path: Path, query: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(query).fetchall()
+_CIRCUITS = {"user": (1, 2), "token": (3, 4), "budget": (5, 6)}
+_INTO, _BACK = {"grant", "redemption"}, {"withdrawal"}
 
 
-def audit(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        kept = {
-            number: (balance - overdraft, used)
-            for number, balance, overdraft, used in connection.execute(
-                "SELECT id, balance, overdraft, used FROM accounts WHERE kind != 'system'"
-            )
-        }
-        system = dict(connection.execute("SELECT id, owner_id FROM accounts WHERE kind = 'system'"))
-        transfers = connection.execute("SELECT debit_account, credit_account, amount, kind FROM transfers").fetchall()
-        held = connection.execute("SELECT accounts, amount FROM reservations WHERE state = 'held'").fetchall()
-        kinds = dict(connection.execute("SELECT id, kind FROM accounts"))
-    net, used = dict.fromkeys(kept, 0), dict.fromkeys(kept, 0)
-    for debit, credit, amount, kind in transfers:
-        wallets = {"user": {1, 2}, "token": {3, 4}}[kinds[credit if debit in system else debit]]
-        assert system[debit if debit in system else credit] in wallets
-        net.update({credit: net[credit] + amount} if credit in net else {debit: net[debit] - amount})
+def rows(database: Database, query: str) -> list[databases.Row]:
+    return databases.rows(f"sqlite:///{database}" if isinstance(database, Path) else database, query)
+
+
+def audit(database: Database) -> None:
+    known = rows(database, "SELECT id, kind, owner_id, balance, overdraft, used FROM accounts")
+    system = {number: owner for number, kind, owner, *_ in known if kind == "system"}
+    kinds = {number: kind for number, kind, *_ in known if kind != "system"}
+    kept = {number: (balance - overdraft, used) for number, _, _, balance, overdraft, used in known if number in kinds}
+    net, used, waiting = Counter[int](), Counter[int](), Counter[int]()
+    charges: dict[str, dict[int, int]] = {}
+    for debit, credit, amount, kind, reservation in rows(
+        database, "SELECT debit_account, credit_account, amount, kind, reservation_id FROM transfers"
+    ):
+        account, other = (credit, debit) if debit in system else (debit, credit)
+        grants, spent = _CIRCUITS[kinds[account]]
+        assert system[other] == (grants if kind in _INTO | _BACK else spent)
+        assert (account == credit) is (kind in _INTO | {"refill"})
+        net[account] += amount if account == credit else -amount
         if kind == "charge":
-            used[debit] += amount
-    for accounts, amount in held:
-        for account in json.loads(accounts):
-            net[account] -= amount
+            used[account] += amount
+            assert account not in charges.setdefault(reservation, {}), f"{reservation} was charged twice"
+            charges[reservation][account] = amount
+        if kinds[account] == "budget":
+            waiting[account] += {"charge": amount, "refill": -amount}.get(kind, 0)
+    for number, state, amount, cost, named, spare in rows(
+        database, "SELECT id, state, amount, cost, accounts, spare FROM reservations"
+    ):
+        accounts = json.loads(named)
+        net.subtract(dict.fromkeys(accounts, amount if state == "held" else 0))
+        charged = set(accounts) - set(json.loads(spare or "[]")) if cost else set()
+        assert charges.pop(number, {}) == dict.fromkeys(charged, cost), number
+    assert charges == {}, "charges without a reservation"
     assert {number: (net[number], used[number]) for number in kept} == kept
+    returning = Counter[int]()
+    for number, spent in rows(database, "SELECT account_id, spent FROM windows"):
+        returning[number] += spent
+    assert +returning == +waiting

@@ -2,4 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("oneapi_asgi.testing.contracts", "oneapi_asgi.testing.ledger_contract")
+pytest.register_assert_rewrite(
+    *(
+        f"oneapi_asgi.testing.{name}"
+        for name in (
+            "code_contract",
+            "contracts",
+            "idempotency_contract",
+            "lease_contract",
+            "ledger_contract",
+            "limit_contract",
+            "record_contract",
+        )
+    )
+)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
@@ -12,8 +13,16 @@ from oneapi_asgi.testing.contracts import StorageContract
 
 class TestMemoryStorage(StorageContract):
     @pytest.fixture
-    async def storage(self) -> AsyncIterator[Storage]:
-        async with MemoryStorage() as storage:
+    def ahead(self) -> list[float]:
+        return []
+
+    @pytest.fixture
+    def later(self, ahead: list[float]) -> Callable[[float], None]:
+        return ahead.append
+
+    @pytest.fixture
+    async def storage(self, ahead: list[float]) -> AsyncIterator[Storage]:
+        async with MemoryStorage(clock=lambda: time.time() + sum(ahead)) as storage:
             yield storage
 
     async def read_records(self, storage: Storage) -> Sequence[CallRecord]:

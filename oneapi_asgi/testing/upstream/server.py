@@ -62,7 +62,7 @@ class FakeUpstream:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connect, self.host, self.port)
+        self._server = await loop.create_server(self._connect, self.host, self.port, backlog=4096)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

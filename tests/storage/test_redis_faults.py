@@ -1,0 +1,207 @@
+"""Without Redis calls go on, at once, and no limit is lifted; when it is back it is used again, by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
+
+import pytest
+from servers.own import OwnRedis
+from servers.proxy import FaultProxy
+from servers.redis_faults import (
+    Fault,
+    flushed,
+    full,
+    healed,
+    killed,
+    readonly,
+    resumed,
+    roomy,
+    silent,
+    slow,
+    started,
+    stopped,
+    unreachable,
+    writable,
+)
+from starlette.types import Message, Receive, Scope, Send
+from test_rates import ask
+
+from oneapi_asgi.call import Call
+from oneapi_asgi.models import Granted, Refused, Token
+from oneapi_asgi.ratelimit import RateLimit, RateLimiter
+from oneapi_asgi.rates import LocalRates
+from oneapi_asgi.storage.redis import SharedRedis
+from oneapi_asgi.storage.redis.breaker import Breaker
+
+from .test_redis import eventually
+
+LIMIT = 60
+LIMITED = Token(id=1, name="limited", digest="1", requests_per_minute=LIMIT)
+FREE = Token(id=2, name="free", digest="2", requests_per_minute=10_000_000)
+
+
+class Answered(NamedTuple):
+    at: float
+    took: float
+    status: int
+    token: Token
+
+
+async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+class Replica:
+    """A process of the gateway, as far as it limits."""
+
+    def __init__(self, url: str) -> None:
+        self.redis = SharedRedis(
+            url, local=LocalRates(), prefix="t:", heartbeat=0.3, breaker=Breaker(failures=3, rest=0.5)
+        )
+        self._app = RateLimit(answering, limiter=RateLimiter(counters=self.redis.rates))
+
+    async def call(self, token: Token) -> Answered:
+        scope: Scope = {"type": "http", "method": "POST", "path": "/x", "headers": []}
+        Call.of(scope).token = token
+        statuses: list[int] = []
+
+        async def receive() -> Message:
+            raise AssertionError
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        begun = time.monotonic()
+        await self._app(scope, receive, send)
+        return Answered(begun, time.monotonic() - begun, statuses[0], token)
+
+
+@asynccontextmanager
+async def replicas(url: str) -> AsyncIterator[list[Replica]]:
+    async with AsyncExitStack() as stack:
+        both = [Replica(url), Replica(url)]
+        for replica in both:
+            await stack.enter_async_context(replica.redis)
+        await eventually(lambda: all(replica.redis.replicas == 2 for replica in both))
+        yield both
+
+
+async def traffic(both: list[Replica], ended: asyncio.Event) -> list[Answered]:
+    """Some hundred calls a second, of a token with a narrow limit and of one with none to speak of."""
+    calls: list[asyncio.Task[Answered]] = []
+    while not ended.is_set():
+        for replica in both:
+            calls += [asyncio.create_task(replica.call(token)) for token in (LIMITED, FREE)]
+        await asyncio.sleep(0.01)
+    return await asyncio.gather(*calls)
+
+
+@pytest.mark.parametrize(
+    ("harm", "mend", "noticed"),
+    [
+        (killed, started, True),
+        (stopped, resumed, True),
+        (flushed, healed, False),
+        (full, roomy, True),
+        (readonly, writable, True),
+        (slow, healed, True),
+        (unreachable, healed, True),
+        (silent, healed, True),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+async def test_calls_go_on_and_limits_hold(harm: Fault, mend: Fault, noticed: bool) -> None:
+    with OwnRedis() as server, FaultProxy.before(server.url) as proxy:
+        async with replicas(proxy.url) as both:
+            ended = asyncio.Event()
+            running = asyncio.create_task(traffic(both, ended))
+            begun = time.monotonic()
+            await asyncio.sleep(0.4)
+            assert all(replica.redis.up for replica in both)
+            harmed = time.monotonic()
+            await harm(server, proxy)
+            if noticed:
+                await eventually(lambda: not any(replica.redis.up for replica in both), 2.0)
+            opened = time.monotonic()
+            await asyncio.sleep(1.0)
+            mending = time.monotonic()
+            await mend(server, proxy)
+            await eventually(lambda: all(replica.redis.up for replica in both), 4.0)
+            await asyncio.sleep(0.3)
+            outcome = await both[0].redis.rates.take("c", [ask("requests", 100)])
+            assert isinstance(outcome, Granted)
+            assert outcome.shared
+            ended.set()
+            answers = await running
+    seconds = time.monotonic() - begun
+    assert {answer.status for answer in answers if answer.token is FREE} == {200}
+    assert {answer.status for answer in answers if answer.token is LIMITED} <= {200, 429}
+    admitted = sum(answer.status == 200 for answer in answers if answer.token is LIMITED)
+    assert LIMIT <= admitted <= 2 * LIMIT * (1 + seconds / 60) + 2
+    assert opened - harmed <= 1.5
+    assert max(answer.took for answer in answers) <= 3 * 0.25  # while it was found out
+    calm = sorted(answer.took for answer in answers if opened < answer.at < mending)
+    assert len(calm) > 100
+    assert calm[int(len(calm) * 0.99)] <= 0.05
+
+
+@pytest.mark.parametrize(("count", "share"), [(1, 10), (3, 4), (100, 1)])
+async def test_without_a_server_each_replica_counts_its_share(count: int, share: int) -> None:
+    url = "redis://127.0.0.1:1/0"  # nobody listens there
+    async with SharedRedis(url, local=LocalRates(), replicas=count, breaker=Breaker(failures=1, rest=60)) as redis:
+        assert not redis.up
+        asks = [ask("requests", 10), ask("tokens", 1000, 1000 * share // 10), ask("calls", 10)]
+        taken = [await redis.rates.take("c", [asks[0]]) for _ in range(12)]
+        assert sum(isinstance(outcome, Granted) for outcome in taken) == share
+        slots = [await redis.rates.take("c", [asks[2]]) for _ in range(12)]
+        inside = [outcome for outcome in slots if isinstance(outcome, Granted)]
+        assert len(inside) == share
+        redis.rates.give(inside[0])
+        assert isinstance(await redis.rates.take("c", [asks[2]]), Granted)
+        assert isinstance(await redis.rates.take("c", [asks[1]]), Granted)
+        refused = await redis.rates.take("c", [asks[1]])
+        assert isinstance(refused, Refused)
+        redis.notices.publish("k", "dropped")
+
+
+async def test_what_is_larger_than_a_share_still_gets_in() -> None:
+    """Or a call that the limit allows would be refused for as long as Redis is gone."""
+    url = "redis://127.0.0.1:1/0"
+    async with SharedRedis(url, local=LocalRates(), replicas=4, breaker=Breaker(failures=1, rest=60)) as redis:
+        granted = await redis.rates.take("c", [ask("tokens", 1000, 900)])
+        assert isinstance(granted, Granted)
+        assert granted.levels[0].remaining == 0
+        redis.rates.give(granted, 100)
+        assert (await redis.rates.take("c", [ask("tokens", 1000, 1)])).levels[0].remaining == pytest.approx(149, abs=2)
+
+
+async def test_a_grant_outlives_the_fault_that_came_after_it() -> None:
+    with OwnRedis() as server:
+        async with SharedRedis(
+            server.url, local=LocalRates(), heartbeat=0.1, lease=1, breaker=Breaker(failures=1, rest=0.1)
+        ) as redis:
+            shared = await redis.rates.take("c", [ask("calls", 1)])
+            assert isinstance(shared, Granted)
+            await asyncio.to_thread(server.kill)
+            await eventually(lambda: not redis.up)
+            local = await redis.rates.take("c", [ask("calls", 1)])
+            assert isinstance(local, Granted)
+            assert (shared.shared, local.shared) == (True, False)
+            await asyncio.to_thread(server.start)
+            await eventually(lambda: redis.up)
+            deadline = time.monotonic() + 3
+            while isinstance(again := await redis.rates.take("c", [ask("calls", 1)]), Granted):
+                assert time.monotonic() < deadline, "the slot of the live call is not renewed"
+                redis.rates.give(again)
+                await asyncio.sleep(0.02)
+            redis.rates.give(local)
+            redis.rates.give(shared)
+            while not isinstance(await redis.rates.take("c", [ask("calls", 1)]), Granted):
+                assert time.monotonic() < deadline, "the slot of the ended call is not free"
+                await asyncio.sleep(0.02)
