@@ -15,11 +15,14 @@ from typing import Protocol
 
 from cachetools import TTLCache
 
-__all__ = ["CoolDown", "Health", "Unjudged"]
+from .ports import Notices
+
+__all__ = ["CoolDown", "Health", "SharedCoolDown", "Unjudged"]
 
 _DEFAULT = 5.0
 _LONGEST = 300.0
 _REMEMBERED = 10_000
+_KIND = "cooling"
 
 
 class Health(Protocol):
@@ -52,8 +55,39 @@ class CoolDown:
             self._until.pop((channel, key), None)
 
     def failed(self, channel: int, key: int, *, retry_after: float | None = None) -> None:
-        rest = self._seconds if retry_after is None else min(max(retry_after, 0.0), _LONGEST)
-        self._until[channel, key] = self._clock() + rest
+        self._until[channel, key] = self._clock() + self.rest(retry_after)
+
+    def rest(self, retry_after: float | None) -> float:
+        """The seconds that a key rests for which the upstream asked that."""
+        return self._seconds if retry_after is None else min(max(retry_after, 0.0), _LONGEST)
+
+
+class SharedCoolDown:
+    """A ``CoolDown`` whose failures the other replicas hear of, so that they need not find out for themselves.
+
+    A success ends the rest in this replica alone: the others wait until it is over.
+    """
+
+    def __init__(self, own: CoolDown, notices: Notices) -> None:
+        self._own = own
+        self._notices = notices
+        notices.subscribe(_KIND, self._heard)
+
+    def fit(self, channel: int, key: int) -> bool:
+        return self._own.fit(channel, key)
+
+    def succeeded(self, channel: int, key: int) -> None:
+        self._own.succeeded(channel, key)
+
+    def failed(self, channel: int, key: int, *, retry_after: float | None = None) -> None:
+        known = not self._own.fit(channel, key)
+        self._own.failed(channel, key, retry_after=retry_after)
+        if not known:  # of a storm of failures the first is news
+            self._notices.publish(_KIND, f"{channel} {key} {self._own.rest(retry_after):.3f}")
+
+    def _heard(self, text: str) -> None:
+        channel, key, rest = text.split()
+        self._own.failed(int(channel), int(key), retry_after=float(rest))
 
 
 class Unjudged:
