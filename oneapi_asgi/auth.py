@@ -15,35 +15,32 @@ reads the body, and writes what ``http.parsed`` does. Options: ``trusted_proxies
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import parse_qs
 
-import anyio
 from cachetools import TTLCache
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .call import Call
-from .errors import BadRequest, Forbidden, GatewayError, Unauthenticated, Unavailable
+from .errors import BadRequest, Forbidden, GatewayError, Unauthenticated
+from .flight import Flight
 from .globs import matches
 from .http import MAX_BODY, ClientGoneError, OnError, Refusal, api_path, parsed
 from .keys import key_digest
 from .models import Token
 from .ports import TokenStore
-from .revision import Revision
+from .revision import Following, Revision
 from .wire.operations import operation_at
 
 __all__ = ["KeyAuthenticator", "TokenAuth", "check_token", "client_address", "credential", "model_allowed"]
 
 Network = IPv4Network | IPv6Network
-
-_log = logging.getLogger(__name__)
 
 _HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 _CHANNEL_SUFFIX = re.compile(r"(.+)-([^-]+)")
@@ -156,12 +153,22 @@ def model_allowed(token: Token, model: str) -> bool:
 # --- who it is --------------------------------------------------------------------------------------------------------
 
 
+class _Keys:
+    """What is known as of one revision, by digest. What was asked before a change is answered here, and so does not
+    outlive it."""
+
+    def __init__(self, size: int, ttl: float, negative_ttl: float, timer: Callable[[], float]) -> None:
+        self.found: TTLCache[str, Token] = TTLCache(size, ttl, timer)
+        self.missing: TTLCache[str, bool] = TTLCache(size, negative_ttl, timer)
+        self.asking: dict[str, Flight[Token | None]] = {}
+
+
 class KeyAuthenticator:
     """Finds the token of a key in a store, through a cache.
 
     Found tokens are kept for ``ttl`` seconds, keys that are not there for ``negative_ttl``, and both are forgotten as
     soon as the store's revision moves, so a revoked token stops within the revision's interval in every process.
-    Requests that ask for the same uncached key at once cost one query.
+    Requests that ask for the same uncached key at once cost one query. Tokens expire by the store's clock.
     """
 
     def __init__(
@@ -172,16 +179,13 @@ class KeyAuthenticator:
         ttl: float = 30.0,
         negative_ttl: float = 3.0,
         size: int = 50_000,
-        clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._revision = revision or Revision(store)
-        self._found: TTLCache[str, Token] = TTLCache(size, ttl, timer)
-        self._missing: TTLCache[str, bool] = TTLCache(size, negative_ttl, timer)
-        self._asking: dict[str, anyio.Lock] = {}
-        self._seen = -1
-        self._clock = clock
+        self._size, self._ttl, self._negative_ttl = size, ttl, negative_ttl
+        self._timer = timer
+        self._keys = Following(self._revision, self._forgotten, what="API keys")
 
     async def authenticate(self, key: str, *, client: str = "") -> tuple[Token, str | None]:
         """The valid token of a key, and the channel suffix of a key that has one.
@@ -193,10 +197,22 @@ class KeyAuthenticator:
         token, suffix = await self._lookup(key)
         if token is None:
             raise Unauthenticated("This API key is not valid.")
-        check_token(token, now=self._clock(), client=client)
+        check_token(token, now=self._revision.now(), client=client)
         if suffix is not None and not token.admin:
             raise Forbidden("Only administrators may pin a channel.", code="channel_not_allowed")
         return token, suffix
+
+    async def recheck(self, token: Token, *, client: str) -> None:
+        """Whether a token that was valid still is.
+
+        :raises Unauthenticated: it is not
+        :raises Forbidden: its owner was disabled, or it may not be used from this address any more
+        :raises Unavailable: the store does not answer
+        """
+        known = await self._by_digest(token.digest)
+        if known is None:
+            raise Unauthenticated("This API key is no longer valid.")
+        check_token(known, now=self._revision.now(), client=client)
 
     async def dependency(self, request: HTTPConnection) -> Token:
         """For ``Depends``: the caller's token, or an ``HTTPException``. Addresses are the server's own."""
@@ -209,54 +225,43 @@ class KeyAuthenticator:
     async def _lookup(self, key: str) -> tuple[Token | None, str | None]:
         if len(key) > _MAX_KEY or not key.isascii():
             return None, None
-        token = await self.find(key)
+        token = await self._by_digest(key_digest(key))
         if token is None and (match := _CHANNEL_SUFFIX.fullmatch(key)):
-            return await self.find(match[1]), match[2]
+            return await self._by_digest(key_digest(match[1])), match[2]
         return token, None
 
     async def find(self, key: str) -> Token | None:
-        """The token of a key in whatever state, None when there is none."""
-        try:
-            await self._follow()
-            digest = key_digest(key)
-            if (token := self._found.get(digest)) is not None:
-                return token
-            return None if digest in self._missing else await self._ask(digest)
-        except GatewayError:
-            raise
-        except Exception as error:
-            _log.error("the token store failed: %s", type(error).__name__)
-            raise Unavailable("API keys cannot be checked at the moment.", retry_after=1) from error
+        """The token of a key in whatever state, None when there is none.
 
-    async def _follow(self) -> None:
-        if self._revision.is_still(self._seen):
-            return
-        revision = await self._revision.current()
-        if revision != self._seen:
-            self._found.clear()
-            self._missing.clear()
-            self._seen = revision
+        :raises Unavailable: the store does not answer
+        """
+        return await self._by_digest(key_digest(key))
 
-    async def _ask(self, digest: str) -> Token | None:
-        lock = self._asking.setdefault(digest, anyio.Lock())
+    async def _by_digest(self, digest: str) -> Token | None:
+        keys = self._keys.value if self._keys.fresh else await self._keys.refresh()
+        if (token := keys.found.get(digest)) is not None:
+            return token
+        if digest in keys.missing:
+            return None
+        flight = keys.asking.get(digest)
+        if flight is None:
+            ask = partial(self._ask, keys, digest)
+            flight = keys.asking[digest] = Flight(ask, what="API keys", timeout=self._revision.timeout)
+        return await flight()
+
+    async def _ask(self, keys: _Keys, digest: str) -> Token | None:
         try:
-            async with lock:
-                if (known := self._found.get(digest)) is not None or digest in self._missing:
-                    return known
-                seen = self._seen
-                token = await self._store.find_token(digest)
-                if seen == self._seen:  # what was read before a change must not outlive it
-                    self._remember(digest, token)
-                return token
+            token = await self._store.find_token(digest)
         finally:
-            if not lock.statistics().tasks_waiting:
-                self._asking.pop(digest, None)
-
-    def _remember(self, digest: str, token: Token | None) -> None:
+            del keys.asking[digest]
         if token is None:
-            self._missing[digest] = True
+            keys.missing[digest] = True
         else:
-            self._found[digest] = token
+            keys.found[digest] = token
+        return token
+
+    async def _forgotten(self) -> _Keys:
+        return _Keys(self._size, self._ttl, self._negative_ttl, self._timer)
 
 
 # --- the component ----------------------------------------------------------------------------------------------------

@@ -15,11 +15,11 @@ from typing import Literal, Protocol
 
 from cachetools import LRUCache
 
-from .errors import Forbidden, Unavailable
+from .errors import Forbidden
 from .models import Price
 from .ports import PriceStore
 from .pricing import lookup
-from .revision import Revision
+from .revision import Following, Revision
 
 __all__ = ["PriceBook", "PriceCatalog", "UnknownModel"]
 
@@ -34,6 +34,15 @@ class PriceCatalog(Protocol):
     async def price(self, model: str) -> Price | None:
         """The list price of a model by any of its names."""
         ...
+
+
+class _Prices:
+    """The prices as of one revision, and which of them names led to. What was asked before a change is answered here,
+    and so does not outlive it."""
+
+    def __init__(self, listed: Mapping[str, Price]) -> None:
+        self.listed = listed
+        self.found: LRUCache[str, Price | None] = LRUCache(_REMEMBERED)
 
 
 class PriceBook:
@@ -56,34 +65,22 @@ class PriceBook:
         if unknown == "default" and default is None:
             raise ValueError('unknown="default" needs a default price')
         self._store = store
-        self._revision = revision or Revision(store)
+        self._prices = Following(revision or Revision(store), self._load, what="prices")
         self._declared = declared or {}
         self._catalog = catalog
         self._unknown = unknown
         self._default = default
-        self._seen = -1
-        self._prices: Mapping[str, Price] = {}
-        self._found = _no_prices()
 
     async def refresh(self) -> None:
         """Load the prices anew if the store has changed. Call it first.
 
         :raises Unavailable: the store does not answer
         """
-        if self._revision.is_still(self._seen):
-            return
-        try:
-            await self._load()
-        except Exception as error:
-            _log.error("the price store failed: %s", type(error).__name__)
-            raise Unavailable("Prices cannot be read at the moment.", retry_after=1) from error
+        if not self._prices.fresh:
+            await self._prices.refresh()
 
-    async def _load(self) -> None:
-        revision = await self._revision.current()
-        if revision != self._seen:
-            self._prices = {**await self._store.list_prices(), **self._declared}
-            self._found = _no_prices()
-            self._seen = revision
+    async def _load(self) -> _Prices:
+        return _Prices({**await self._store.list_prices(), **self._declared})
 
     async def price(self, models: Iterable[str], *, limited: bool) -> Price:
         """The price of the first of these names that has one: what the caller named, then what the upstream will see.
@@ -107,15 +104,11 @@ class PriceBook:
         )
 
     async def _known(self, name: str) -> Price | None:
-        found = self._found  # a refresh that comes meanwhile begins another one: what was asked before stays here
-        if name in found:
-            return found[name]
-        price = lookup(name, self._prices)
+        prices = self._prices.value
+        if name in prices.found:
+            return prices.found[name]
+        price = lookup(name, prices.listed)
         if price is None and self._catalog is not None:
             price = await self._catalog.price(name)
-        found[name] = price
+        prices.found[name] = price
         return price
-
-
-def _no_prices() -> LRUCache[str, Price | None]:
-    return LRUCache(_REMEMBERED)

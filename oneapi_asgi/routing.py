@@ -12,9 +12,8 @@ first to read the body, what ``http.parsed`` does. Options: ``max_attempts``, ``
 
 from __future__ import annotations
 
-import logging
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from cachetools import LRUCache
@@ -27,11 +26,9 @@ from .health import Health, Unjudged
 from .http import MAX_BODY, ClientGoneError, OnError, Refusal, parsed
 from .models import Candidate, Channel
 from .ports import ChannelStore
-from .revision import Revision
+from .revision import Following, Revision
 
 __all__ = ["ChannelPool", "ModelRouter", "named_models", "plan", "serves", "upstream_model"]
-
-_log = logging.getLogger(__name__)
 
 
 def serves(channel: Channel, model: str) -> bool:
@@ -109,6 +106,14 @@ def _shuffled_keys(channel: Channel, rng: random.Random) -> Sequence[int]:
     return range(count) if count == 1 else rng.sample(range(count), count)
 
 
+class _Channels:
+    """The channels as of one revision, and who serves what, as far as somebody asked."""
+
+    def __init__(self, channels: Iterable[Channel]) -> None:
+        self.by_id = {channel.id: channel for channel in channels}
+        self.serving: LRUCache[tuple[str, str], tuple[Channel, ...]] = LRUCache(4096)
+
+
 class ChannelPool:
     """The store's channels, as of its revision, indexed by what callers ask for."""
 
@@ -121,54 +126,47 @@ class ChannelPool:
         rng: random.Random | None = None,
     ) -> None:
         self._store = store
-        self._revision = revision or Revision(store)
+        self._channels = Following(revision or Revision(store), self._load, what="channels")
         self.health = health or Unjudged()
         self._rng = rng or _random
-        self._seen = -1
-        self._channels: dict[int, Channel] = {}
-        self._serving: LRUCache[tuple[str, str], tuple[Channel, ...]] = LRUCache(4096)
 
     async def refresh(self) -> None:
         """Load the channels anew if the store has changed. Call it first.
 
         :raises Unavailable: the store does not answer
         """
-        if self._revision.is_still(self._seen):
-            return
-        try:
-            await self._load()
-        except Exception as error:
-            _log.error("the channel store failed: %s", type(error).__name__)
-            raise Unavailable("Channels cannot be read at the moment.", retry_after=1) from error
+        if not self._channels.fresh:
+            await self._channels.refresh()
 
-    async def _load(self) -> None:
-        revision = await self._revision.current()
-        if revision != self._seen:
-            channels = await self._store.list_channels()
-            self._channels = {channel.id: channel for channel in channels}
-            self._serving.clear()
-            self._seen = revision
+    async def _load(self) -> _Channels:
+        return _Channels(await self._store.list_channels())
+
+    @property
+    def channels(self) -> Collection[Channel]:
+        """All of them, disabled ones too."""
+        return self._channels.value.by_id.values()
 
     def get(self, channel_id: int) -> Channel | None:
-        return self._channels.get(channel_id)
+        return self._channels.value.by_id.get(channel_id)
 
     def serving(self, group: str, model: str) -> tuple[Channel, ...]:
         """The enabled channels of a group that serve a model, by falling priority."""
-        found = self._serving.get((group, model))
+        known = self._channels.value
+        found = known.serving.get((group, model))
         if found is None:
             found = tuple(
                 sorted(
-                    (c for c in self._channels.values() if c.enabled and group in c.groups and serves(c, model)),
+                    (c for c in self.channels if c.enabled and group in c.groups and serves(c, model)),
                     key=lambda channel: -channel.priority,
                 )
             )
-            self._serving[group, model] = found
+            known.serving[group, model] = found
         return found
 
     def models(self, group: str) -> list[tuple[str, str]]:
         """``(model, provider)`` for every model that the group's channels name, sorted; globs name none."""
         owners: dict[str, str] = {}
-        for channel in self._channels.values():
+        for channel in self.channels:
             if channel.enabled and group in channel.groups:
                 for model in named_models(channel):
                     owners.setdefault(model, channel.provider)
@@ -192,7 +190,7 @@ class ChannelPool:
         :raises BadRequest: there is no such channel
         :raises Forbidden: it is disabled
         """
-        channel = self._channels.get(channel_id)
+        channel = self.get(channel_id)
         if channel is None:
             raise BadRequest(f"There is no channel {channel_id}.", code="invalid_channel")
         if not channel.enabled:
@@ -200,7 +198,7 @@ class ChannelPool:
         return plan((channel,), model, fit=self.health.fit, rng=self._rng, limit=1)
 
     def _nobody(self, group: str, model: str) -> GatewayError:
-        asleep = any(group in channel.groups and serves(channel, model) for channel in self._channels.values())
+        asleep = any(group in channel.groups and serves(channel, model) for channel in self.channels)
         if asleep:
             return Unavailable(f"The model {model!r} is switched off at the moment.", code="model_unavailable")
         return NotFound(

@@ -9,19 +9,21 @@ from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
+from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
 from oneapi_asgi.auth import KeyAuthenticator, TokenAuth, check_token, client_address, credential, model_allowed
 from oneapi_asgi.call import Call
 from oneapi_asgi.errors import Forbidden, Unauthenticated, Unavailable
 from oneapi_asgi.keys import key_digest
-from oneapi_asgi.models import Token, TokenStatus
+from oneapi_asgi.models import Pulse, Token, TokenStatus
 from oneapi_asgi.revision import Revision
 from oneapi_asgi.testing import StreamingClient
 
 KEY = "sk-" + "k" * 48
 ADMIN = "sk-admin-with-dashes-12"
 TOKEN = Token(id=1, name="ci", digest=key_digest(KEY))
+NOW = 1_700_000_000.0
 ROOT = Token(id=2, name="root", digest=key_digest(ADMIN), admin=True)
 
 
@@ -39,14 +41,15 @@ class Store:
     def __init__(self, *tokens: Token) -> None:
         self.tokens = {token.digest: token for token in tokens}
         self.moved = 1
+        self.now = NOW
         self.asked: list[str] = []
         self.error: Exception | None = None
         self.question = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
 
-    async def revision(self) -> int:
-        return self.moved
+    async def pulse(self) -> Pulse:
+        return Pulse(self.moved, self.now)
 
     async def find_token(self, digest: str) -> Token | None:
         self.asked.append(digest)
@@ -154,8 +157,6 @@ def test_whose_address_is_believed(trusted: list[str], client: str | None, forwa
 
 # --- check_token, model_allowed ---------------------------------------------------------------------------------------
 
-NOW = 1_700_000_000.0
-
 
 @pytest.mark.parametrize("status", ["disabled", "expired", "exhausted"])
 def test_a_token_that_is_not_enabled_is_refused(status: TokenStatus) -> None:
@@ -236,7 +237,7 @@ def test_models(models: tuple[str, ...], model: str, *, allowed: bool) -> None:
 def authenticator(store: Store, *, timer: Clock | None = None, interval: float = 0.0) -> KeyAuthenticator:
     timer = timer or Clock()
     revision = Revision(store, interval=interval, clock=timer)
-    return KeyAuthenticator(store, revision=revision, timer=timer, clock=lambda: NOW)
+    return KeyAuthenticator(store, revision=revision, timer=timer)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +361,7 @@ async def test_a_store_that_fails_is_unavailable_and_not_remembered(error: Excep
 
 async def test_a_revision_that_fails_is_unavailable() -> None:
     class Broken(Store):
-        async def revision(self) -> int:
+        async def pulse(self) -> Pulse:
             raise ConnectionError
 
     with pytest.raises(Unavailable):
@@ -380,7 +381,79 @@ async def test_a_cancelled_leader_does_not_leave_the_others_waiting() -> None:
     async with asyncio.timeout(2):
         found = await asyncio.gather(*others[1:])
     assert [token for token, _ in found] == [TOKEN] * 3
-    assert not auth._asking
+    assert not (await auth._keys.refresh()).asking
+
+
+async def test_tokens_expire_by_the_clock_of_the_store() -> None:
+    timer = Clock()
+    store = Store(Token(id=1, name="t", digest=key_digest(KEY), expires_at=NOW + 0.7))
+    auth = authenticator(store, timer=timer, interval=10.0)
+    for passed, valid in ((0.0, True), (0.69, True), (0.02, False)):
+        timer.now += passed
+        if valid:
+            await auth.authenticate(KEY)
+        else:
+            with pytest.raises(Unauthenticated, match="expired"):
+                await auth.authenticate(KEY)
+    timer.now += 10
+    store.now = NOW  # what was carried on was wrong
+    await auth.authenticate(KEY)
+
+
+@pytest.mark.parametrize("now", [NOW - 3600, NOW + 3600], ids=["before", "after"])
+async def test_no_clock_of_this_process_expires_a_token(now: float) -> None:
+    """The true time is here far from the one that the store tells."""
+    store = Store(Token(id=1, name="t", digest=key_digest(KEY), expires_at=NOW))
+    store.now = now
+    auth = authenticator(store)
+    if now < NOW:
+        assert (await auth.authenticate(KEY))[0].id == 1
+    else:
+        with pytest.raises(Unauthenticated, match="expired"):
+            await auth.authenticate(KEY)
+
+
+async def test_all_who_wait_for_a_key_fail_with_the_one_question() -> None:
+    store = Store(TOKEN)
+    auth = authenticator(store)
+    store.open.clear()
+    waiting = [asyncio.create_task(auth.authenticate(KEY)) for _ in range(50)]
+    await store.question.wait()
+    store.error = ConnectionError()
+    store.open.set()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+    assert len(store.asked) == 1
+
+
+# --- recheck ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("now", "error", "code"),
+    [
+        (TOKEN, None, None),
+        (replace(TOKEN, expires_at=NOW + 1), None, None),
+        (None, Unauthenticated, "invalid_api_key"),
+        (replace(TOKEN, status="disabled"), Unauthenticated, "api_key_disabled"),
+        (replace(TOKEN, status="exhausted"), Unauthenticated, "api_key_exhausted"),
+        (replace(TOKEN, expires_at=NOW), Unauthenticated, "api_key_expired"),
+        (replace(TOKEN, user_enabled=False), Forbidden, "user_disabled"),
+        (replace(TOKEN, subnets=("10.0.0.0/8",)), Forbidden, "address_not_allowed"),
+    ],
+)
+async def test_whether_a_token_still_is_valid(now: Token | None, error: type[Exception] | None, code: str) -> None:
+    store = Store(TOKEN)
+    auth = authenticator(store)
+    token, _ = await auth.authenticate(KEY, client="203.0.113.9")
+    store.tokens = {} if now is None else {now.digest: now}
+    store.moved += 1
+    if error is None:
+        await auth.recheck(token, client="203.0.113.9")
+    else:
+        with pytest.raises(error) as refused:
+            await auth.recheck(token, client="203.0.113.9")
+        assert getattr(refused.value, "code", None) == code
 
 
 # --- TokenAuth and dependency -----------------------------------------------------------------------------------------

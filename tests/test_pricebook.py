@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from oneapi_asgi.errors import Forbidden
-from oneapi_asgi.models import Price
+from oneapi_asgi.models import Price, Pulse
 from oneapi_asgi.pricebook import PriceBook, UnknownModel
 from oneapi_asgi.revision import Revision
 
@@ -19,8 +19,8 @@ class Store:
         self.moved = 1
         self.listed = 0
 
-    async def revision(self) -> int:
-        return self.moved
+    async def pulse(self) -> Pulse:
+        return Pulse(self.moved, 0.0)
 
     async def list_prices(self) -> Mapping[str, Price]:
         self.listed += 1
@@ -103,4 +103,4 @@ async def test_names_that_callers_invent_do_not_pile_up() -> None:
     await book.refresh()
     for n in range(25_000):
         await book.price([f"model-{n}"], limited=True)
-    assert len(book._found) <= 10_001
+    assert len(book._prices.value.found) <= 10_001

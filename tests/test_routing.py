@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from oneapi_asgi.call import Call
 from oneapi_asgi.errors import BadRequest, Forbidden, NotFound, Unavailable
 from oneapi_asgi.health import CoolDown
-from oneapi_asgi.models import Channel, Secret, Token
+from oneapi_asgi.models import Channel, Pulse, Secret, Token
 from oneapi_asgi.revision import Revision
 from oneapi_asgi.routing import ChannelPool, ModelRouter, plan, serves, upstream_model
 from oneapi_asgi.testing import StreamingClient
@@ -158,8 +158,8 @@ class Store:
         self.moved = 1
         self.listed = 0
 
-    async def revision(self) -> int:
-        return self.moved
+    async def pulse(self) -> Pulse:
+        return Pulse(self.moved, 0.0)
 
     async def list_channels(self) -> list[Channel]:
         self.listed += 1
