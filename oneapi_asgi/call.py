@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from .models import Attempt, Candidate, EndReason, Price, Token, Usage
+from .errors import GatewayError
+from .models import Attempt, Candidate, Channel, EndReason, Price, Token, Usage
 from .wire.dialect import Dialect
 from .wire.openai import OPENAI
 from .wire.operations import Operation
@@ -47,14 +48,17 @@ class Call:
     client: str = ""  # TokenAuth
     token: Token | None = None  # TokenAuth
     pinned_channel: int | None = None  # TokenAuth
-    plan: tuple[Candidate, ...] = ()  # ModelRouter
+    plan: tuple[Candidate, ...] = ()  # ModelRouter; QuotaGuard strikes out what no budget is left for
+    serving: Channel | None = None  # Relay: whom it asked last
     attempts: list[Attempt] = field(default_factory=list)  # Relay
+    progress: Callable[[], Usage] | None = None  # Relay or UsageMeter, once content passes: the usage up to now
     usage: Usage | None = None  # Relay or UsageMeter
     reason: EndReason | None = None  # Relay or UsageMeter
     first_content: float | None = None  # Relay or UsageMeter: seconds from the start
     upstream_request_id: str = ""  # Relay
     price: Price | None = None  # QuotaGuard
     cost: int = 0  # QuotaGuard
+    end: Callable[[GatewayError, EndReason], None] | None = None  # Relay, while it is at work: cuts the call short
 
     @classmethod
     def of(cls, scope: MutableMapping[str, Any]) -> Call:

@@ -1,7 +1,7 @@
 """Hand one upstream answer to the caller: whole, as events, or as it arrives. Before the first content nothing is sent.
 
 ``Delivery`` lives for one attempt of one call, and holds the only state of it. It is the relay's second half: *writes*
-``call.usage``, ``call.reason``, ``call.first_content`` and ``call.upstream_request_id``.
+``call.progress``, ``call.usage``, ``call.reason``, ``call.first_content`` and ``call.upstream_request_id``.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Delivery:
         self._send = send
         self._secret = secret.encode()
         self._received = 0
+        self._given: Usage | None = None
         self._passage = Passage(hide_usage=hide_usage, ends_with_done=operation is not None and operation.usage_option)
 
     async def deliver(self, incoming: Incoming) -> Failure | None:
@@ -75,8 +76,9 @@ class Delivery:
         reader = self._passage.reader
         if (counts := reader.counts) is not None:
             return self._counted(counts)
-        output = reader.output or guess_output(self._received)
-        return estimated(self._call.body or b"", output, calls=self._calls)
+        if self._given is None:  # whoever asks in between asks again
+            self._given = estimated(self._call.body or b"", 0, calls=self._calls)
+        return replace(self._given, output=reader.output or guess_output(self._received))
 
     def _counted(self, usage: Usage) -> Usage:
         return usage if self._calls == 1 else replace(usage, calls=self._calls)
@@ -122,6 +124,7 @@ class Delivery:
         try:
             async for chunk in incoming.chunks():
                 if not self.committed:
+                    self._call.progress = self.usage
                     await self._start(incoming.status, headers)
                 self._received += len(chunk)
                 await self._body(chunk)
@@ -144,6 +147,7 @@ class Delivery:
                 if visible and not self.committed:
                     if passage.reader.failed:
                         return Failure("error_in_answer", incoming.status)
+                    self._call.progress = self.usage
                     await self._start(incoming.status, headers, _STREAM_HEADERS)
                 if visible:
                     await self._body(visible)

@@ -5,8 +5,9 @@ of a stream. For streams it asks the app for that event, and hides it from a cal
 
     app = TokenAuth(QuotaGuard(UsageMeter(my_model_server), quota), authenticator)
 
-*Reads* ``call.operation``, or finds it by the path. *Writes* ``call.usage``, ``call.reason``, ``call.first_content``
-and, as the first to read the body, what ``http.parsed`` does. Options: ``ask_for_usage``, ``max_body``, ``on_error``.
+*Reads* ``call.operation``, or finds it by the path. *Writes* ``call.progress``, ``call.usage``, ``call.reason``,
+``call.first_content`` and, as the first to read the body, what ``http.parsed`` does. Options: ``ask_for_usage``,
+``max_body``, ``on_error``.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .call import Call
 from .errors import GatewayError
 from .http import MAX_BODY, ClientGoneError, OnError, Refusal, api_path, parsed, replayed
-from .models import EndReason
+from .models import EndReason, Usage
 from .pricing import estimated
-from .wire.answer import read_answer
+from .wire.answer import StreamReader, read_answer
 from .wire.operations import operation_at
 from .wire.passage import Passage
 from .wire.sse import EventTooLargeError
@@ -61,11 +62,12 @@ class UsageMeter:
         edited = request.edited(model=head.model, include_usage=ask)
         if edited is not body:
             scope, receive = _with_length(scope, len(edited)), replayed(edited, receive)
-        answer = _Answer(send, call, Passage(hide_usage=ask and not head.wants_usage))
+        calls = head.choices if operation is not None and operation.choices_are_calls else 1
+        answer = _Answer(send, call, Passage(hide_usage=ask and not head.wants_usage), calls)
         try:
             return await self.app(scope, receive, answer.send)
         finally:
-            answer.settle(body, head.choices if operation is not None and operation.choices_are_calls else 1)
+            answer.settle()
 
 
 def _with_length(scope: Scope, length: int) -> Scope:
@@ -77,10 +79,11 @@ def _with_length(scope: Scope, length: int) -> Scope:
 class _Answer:
     """Follows one answer on its way out."""
 
-    def __init__(self, send: Send, call: Call, passage: Passage) -> None:
+    def __init__(self, send: Send, call: Call, passage: Passage, calls: int) -> None:
         self._send = send
         self._call = call
         self._passage: Passage | None = passage
+        self._calls = calls
         self._status = 0
         self._stream = False
         self._body = bytearray()
@@ -99,6 +102,8 @@ class _Answer:
         self._status = message["status"]
         headers = {name.lower(): value for name, value in message.get("headers", ())}
         self._stream = headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
+        if 200 <= self._status < 300:
+            self._call.progress = self._so_far
 
     async def _pass(self, message: Message) -> None:
         more = message.get("more_body", False)
@@ -130,15 +135,28 @@ class _Answer:
         if self._call.first_content is None:
             self._call.first_content = self._call.elapsed()
 
-    def settle(self, body: bytes, calls: int) -> None:
+    def settle(self) -> None:
         if not 200 <= self._status < 300:
             return
-        reader = self._passage.reader if self._stream and self._passage is not None else None
-        if reader is not None and self._passage is not None:
-            self._passage.count()  # the last piece may have been cut off on its way, but it was handed out
+        reader = self._reader
         usage = reader.counts if reader else read_answer(bytes(self._body)).usage
-        output = reader.output if reader else guess_output(len(self._body))
         whole = self._ended and (reader is None or reader.finished or reader.done)
         reason: EndReason = "done" if whole else "upstream_cut" if self._ended else "client_gone"
-        self._call.usage = usage or estimated(body, output, calls=calls)
+        self._call.usage = usage or self._estimated()
         self._call.reason = reason
+
+    def _so_far(self) -> Usage:
+        reader = self._reader
+        return (reader.counts if reader else None) or self._estimated()
+
+    @property
+    def _reader(self) -> StreamReader | None:
+        if not self._stream or self._passage is None:
+            return None
+        self._passage.count()  # the last piece may have been cut off on its way, but it was handed out
+        return self._passage.reader
+
+    def _estimated(self) -> Usage:
+        reader = self._reader
+        output = reader.output if reader else guess_output(len(self._body))
+        return estimated(self._call.body or b"", output, calls=self._calls)

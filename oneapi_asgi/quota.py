@@ -2,30 +2,38 @@
 
 ``Quota`` is the mechanism (group commit on a ledger), ``QuotaGuard`` the component. Reserving is awaited; settling is
 handed to the quota's own worker, which a caller that hangs up cannot cancel, exactly once and whatever happened
-between.
+between. Calls that last are noted on the ledger from time to time, with what they have cost so far: should this process
+die, that is charged and the rest returned when the lease runs out.
 
-    quota = Quota(ledger, PriceBook(store))
+    quota = Quota(ledger, PriceBook(store), limits=LimitBook(store), budgets=store)
     app = QuotaGuard(app, quota)          # and in the host's lifespan: async with quota
 
-*Reads* ``call.token``, ``call.plan`` (for the upstream's model names), ``call.usage``. *Writes* ``call.price``,
-``call.cost`` and, as the first to read the body, what ``http.parsed`` does. Options: ``max_body``, ``on_error``.
+*Reads* ``call.token``, ``call.plan`` (for the upstream's model names and the channels' budgets), ``call.serving``,
+``call.usage``, ``call.progress``. *Writes* ``call.price``, ``call.cost`` and, as the first to read the body, what
+``http.parsed`` does; strikes out of ``call.plan`` the channels that have no budget left. Options: ``max_body``,
+``on_error``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
+from msgspec import Struct
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .call import Call, need
-from .errors import GatewayError, InsufficientQuota, Unavailable
-from .group import GroupCommit
+from .errors import BudgetExceeded, GatewayError, InsufficientQuota, TryLater, Unavailable
+from .group import GroupCommit, UntriedError
 from .http import MAX_BODY, ClientGoneError, OnError, Refusal, parsed
-from .models import NANO, Ended, Price, Reserve, Reserved, Settle, Settled, Short, Token
-from .ports import Ledger
+from .limitbook import Budget, BudgetAccounts, LimitBook
+from .models import NANO, Checkpoint, Ended, Price, Reserve, Reserved, Settle, Short, Token
+from .ports import BudgetStore, Ledger, LedgerAnswer, LedgerOperation
 from .pricebook import PriceBook
 from .pricing import cost, guess_input, most
 from .wire.operations import Operation
@@ -35,9 +43,11 @@ __all__ = ["Quota", "QuotaGuard", "estimate"]
 
 _log = logging.getLogger(__name__)
 
-_LEASE_MARGIN = 300.0  # seconds beyond the longest call, so that no live one loses its hold
 _LINGER = 0.005  # seconds that a settlement waits for a reservation to share a transaction with
 _PACE = 0.003  # seconds between two transactions while many calls reserve at once
+_AT_ONCE = 256  # checkpoints that reservations may have to wait for
+_LONGEST_KEPT = 60.0  # seconds that SDKs wait when they are told to
+_HELD_ELSEWHERE = 1.0  # seconds after which to try again where running calls hold all of a budget
 
 # The least that a second of speech takes (32 kbit/s), and about what transcription models count for it: a file whose
 # length is unknown is rather taken for too long.
@@ -67,83 +77,309 @@ def estimate(
     return amount, minutes + most(price, input_tokens=input_tokens, output_tokens=head.choices, calls=calls)
 
 
+class _Funds(Struct, frozen=True):
+    """The accounts of one call's budgets, those of channels with the channel's id."""
+
+    of_call: dict[int, Budget] = {}
+    of_channels: dict[int, tuple[int, Budget]] = {}
+
+    @property
+    def accounts(self) -> tuple[int, ...]:
+        return (*self.of_call, *self.of_channels)
+
+    def without(self, channel: int) -> _Funds:
+        kept = {account: entry for account, entry in self.of_channels.items() if entry[0] != channel}
+        return _Funds(self.of_call, kept)
+
+    def spare(self, call: Call) -> tuple[int, ...]:
+        """Those of the channels that do not serve the call. Where nobody says who does, it is the first of the plan."""
+        if not self.of_channels:
+            return ()
+        serving = call.serving.id if call.serving else call.plan[0].channel.id
+        return tuple(account for account, (channel, _) in self.of_channels.items() if channel != serving)
+
+
+_NO_FUNDS = _Funds()
+
+
+class _Open(Struct, frozen=True):
+    """A reservation of this process that stands."""
+
+    call: Call
+    price: Price
+    funds: _Funds
+
+
 class Quota:
     """Reservations on a ledger, grouped: what waits at the same moment is one transaction.
 
-    An async context manager; until it is entered every call is refused. ``default_max_output`` are the output tokens
-    taken for granted where neither the call nor the price says how many there may be. ``longest_call`` is how long a
-    call may take, in seconds; well after that its reservation is given back by whoever finds it.
+    An async context manager; until it is entered every call is refused. Budgets are those that ``limits`` name, on the
+    accounts that ``budgets`` opens: give both, or there are none. ``default_max_output`` are the output tokens taken
+    for granted where neither the call nor the price says how many there may be. A reservation that was not renewed for
+    ``lease`` seconds may be ended by whoever finds it; every ``checkpoint`` seconds those of running calls are renewed.
+    What the ledger does not answer within ``deadline`` seconds is refused.
     """
 
     def __init__(
-        self, ledger: Ledger, prices: PriceBook, *, default_max_output: int = 4096, longest_call: float = 1800.0
+        self,
+        ledger: Ledger,
+        prices: PriceBook,
+        *,
+        limits: LimitBook | None = None,
+        budgets: BudgetStore | None = None,
+        default_max_output: int = 4096,
+        lease: float = 120.0,
+        checkpoint: float = 5.0,
+        deadline: float = 2.0,
     ) -> None:
+        if not 0 < checkpoint < lease / 2:
+            raise ValueError(
+                "checkpoint must be less than half of the lease, or calls that run on would lose their holds"
+            )
         self._ledger = ledger
         self.prices = prices
+        self.lease = lease
+        self._limits = limits if budgets is not None else None
+        self._accounts = BudgetAccounts(budgets, deadline=deadline) if budgets is not None else None
         self._default_max_output = default_max_output
-        self._lease = longest_call + _LEASE_MARGIN
-        self._group: GroupCommit[Reserve | Settle, Reserved | Short | Settled | Ended] = GroupCommit(
-            ledger.apply, linger=_LINGER, pace=_PACE, name="ledger"
+        self._checkpoint = checkpoint
+        self._group: GroupCommit[LedgerOperation, LedgerAnswer] = GroupCommit(
+            self._apply, linger=_LINGER, pace=_PACE, deadline=deadline, name="ledger"
         )
+        self._open: dict[str, _Open] = {}
+        self._unsure: set[str] = set()
+        self._running = AsyncExitStack()
+        self._keeper: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        await self._group.__aenter__()
+        async with AsyncExitStack() as stack:
+            if self._accounts is not None:
+                await stack.enter_async_context(self._accounts)
+            await stack.enter_async_context(self._group)
+            self._running = stack.pop_all()
+        self._keeper = asyncio.create_task(self._keep(), name="checkpoints")
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._group.__aexit__(exc_type, exc, traceback)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        for reservation, held in self._open.items():  # calls that nobody could end: they will not settle
+            self._group.post(self._so_far(reservation, held))
+        await self._running.__aexit__(exc_type, exc, traceback)
+
+    # --- before a call ------------------------------------------------------------------------------------------------
 
     async def reserve(self, call: Call, token: Token, operation: Operation, head: Head, body: bytes) -> Price:
         """Hold what the call may cost, and return the price that will be charged, whatever changes meanwhile.
 
+        Channels whose budget does not cover the call are struck out of its plan, as long as others are left.
+
         :raises InsufficientQuota: an account does not cover it
+        :raises BudgetExceeded: a budget does not cover it yet
         :raises Forbidden: the model has no price
-        :raises Unavailable: the ledger does not answer
+        :raises Unavailable: the ledger does not answer, or no channel has a budget for it
         """
         await self.prices.refresh()
-        price = await self.prices.price(_names(call, head), limited=token.limited and not operation.free)
-        amount, at_least = estimate(operation, head, body, price, default_max_output=self._default_max_output)
-        outcome = await self._hold(Reserve(call.id, token.accounts, amount, at_least, self._lease))
-        if isinstance(outcome, Short):
-            raise _insufficient(token, outcome, at_least)
-        if not isinstance(outcome, Reserved):
-            raise Unavailable(f"The call {call.id} is known already: nothing can be held for it.")
-        return price
+        funds = await self._funds(call, token, head.model)
+        limited = (token.limited or funds is not _NO_FUNDS) and not operation.free
+        waits: list[float | None] = []
+        while True:
+            price = await self.prices.price(_names(call, head), limited=limited)
+            amount, at_least = estimate(operation, head, body, price, default_max_output=self._default_max_output)
+            outcome = await self._hold(Reserve(call.id, token.accounts + funds.accounts, amount, at_least, self.lease))
+            if isinstance(outcome, Reserved):
+                self._open[call.id] = _Open(call, price, funds)
+                return price
+            if not isinstance(outcome, Short):
+                raise Unavailable(f"The call {call.id} is known already: nothing can be held for it.")
+            if outcome.account not in funds.of_channels:
+                raise _refusal(token, funds, outcome, at_least)
+            funds = _without_channel(call, funds, outcome, at_least, waits)
 
-    async def _hold(self, reserve: Reserve) -> Reserved | Short | Settled | Ended:
+    async def _funds(self, call: Call, token: Token, model: str) -> _Funds:
+        """
+        :raises Unavailable: the limits or the budgets cannot be read
+        """
+        if self._limits is None or self._accounts is None or self._limits.unbudgeted:
+            return _NO_FUNDS
+        limits = await self._limits.current()
+        of_call = limits.budgets.of_call(token, model)
+        of_channels = {
+            budget: candidate.channel.id
+            for candidate in call.plan
+            for budget in limits.budgets.of_channel(candidate.channel)
+        }
+        if not of_call and not of_channels:
+            return _NO_FUNDS
+        accounts = await self._accounts.of((*of_call, *of_channels), limits)
+        return _Funds(
+            {account: budget for account, budget in accounts.items() if budget not in of_channels},
+            {account: (of_channels[budget], budget) for account, budget in accounts.items() if budget in of_channels},
+        )
+
+    async def _hold(self, reserve: Reserve) -> LedgerAnswer:
         try:
             return await self._group.submit(reserve)
         except asyncio.CancelledError:
-            self.settle(reserve.id, 0)  # the hold may already be under way
+            self._release(reserve.id)  # the hold may already be under way
             raise
         except GatewayError:
             raise
+        except UntriedError as error:
+            raise _unavailable() from error
         except Exception as error:
-            self.settle(reserve.id, 0)  # what failed may have been the answer, not the hold
+            self._release(reserve.id)  # what failed may have been the answer, not the hold
             _log.error("the ledger failed: %s", type(error).__name__)
-            raise Unavailable("Quotas cannot be checked at the moment.", retry_after=1) from error
+            raise _unavailable() from error
+
+    def _release(self, reservation: str) -> None:
+        self._unsure.add(reservation)
+        self._group.post(Settle(reservation, 0))
+
+    # --- while it runs ------------------------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """Renew the leases of running calls, and note what each has cost so far."""
+        while True:
+            await asyncio.sleep(self._checkpoint)
+            lasting = [key for key, held in self._open.items() if held.call.elapsed() >= self._checkpoint]
+            for start in range(0, len(lasting), _AT_ONCE):
+                await self._note(lasting[start : start + _AT_ONCE])
+
+    async def _note(self, reservations: Sequence[str]) -> None:
+        """Submitted, not posted: where the ledger is away for long, old checkpoints must not gather."""
+        noted = [self._so_far(key, self._open[key]) for key in reservations if key in self._open]
+        answers = await asyncio.gather(*[self._group.submit(one) for one in noted], return_exceptions=True)
+        failed = sum(isinstance(answer, BaseException) for answer in answers)
+        if failed:
+            _log.warning("%d of %d running calls could not be noted on the ledger", failed, len(noted))
+
+    def _so_far(self, reservation: str, held: _Open) -> Checkpoint:
+        call = held.call
+        try:
+            usage = call.usage or (call.progress() if call.progress is not None else None)
+        except Exception as error:  # of one call, and all others have leases, too
+            _log.error("the usage of call %s cannot be read: %s", call.id, type(error).__name__)
+            usage = None
+        so_far = cost(usage, held.price) if usage is not None else 0
+        return Checkpoint(reservation, so_far, self.lease, held.funds.spare(call))
+
+    # --- after it -----------------------------------------------------------------------------------------------------
 
     def settle(self, reservation: str, cost: int) -> None:
         """Have a reservation ended at this cost in nano-dollars. Returns at once; the worker sees to it."""
-        self._group.post(Settle(reservation, cost))
+        held = self._open.pop(reservation, None)
+        self._group.post(Settle(reservation, cost, held.funds.spare(held.call) if held is not None else ()))
 
     async def settled(self) -> None:
         """Wait until everything that was handed in is in the ledger."""
         await self._group.settled()
+
+    # --- the ledger ---------------------------------------------------------------------------------------------------
+
+    async def _apply(self, operations: Sequence[LedgerOperation]) -> Sequence[LedgerAnswer]:
+        try:
+            answers = await self._ledger.apply(operations)
+        except (KeyError, ValueError):  # nothing was done
+            raise
+        except BaseException:
+            self._unsure.update([each.id for each in operations if isinstance(each, Settle)])
+            raise
+        for operation, answer in zip(operations, answers, strict=False):  # the group counts them
+            if isinstance(answer, Ended):
+                self._missed(operation)
+        if self._unsure:
+            self._unsure.difference_update([each.id for each in operations])
+        return answers
+
+    def _missed(self, operation: LedgerOperation) -> None:
+        """Tell of money that could not be booked: somebody ended the reservation that this process held. Not of what
+        was settled by an attempt whose answer got lost, nor of what may never have been held."""
+        if isinstance(operation, Settle):
+            if operation.id not in self._unsure:
+                _log.error("reservation %s had ended before its cost of %d was booked", operation.id, operation.cost)
+        elif isinstance(operation, Checkpoint) and self._open.pop(operation.id, None) is not None:
+            _log.error("reservation %s has ended while its call runs, at a cost of %d", operation.id, operation.cost)
 
 
 def _names(call: Call, head: Head) -> tuple[str, ...]:
     return (head.model, *dict.fromkeys(candidate.upstream_model for candidate in call.plan))
 
 
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("Quotas cannot be checked at the moment.", retry_after=1)
+
+
+def _without_channel(call: Call, funds: _Funds, short: Short, needed: int, waits: list[float | None]) -> _Funds:
+    """Go on without a channel that has no budget left. ``waits`` grows by the time until it has.
+
+    :raises Unavailable: no other is left
+    :raises InsufficientQuota: no channel has a budget that is ever large enough
+    """
+    channel, budget = funds.of_channels[short.account]
+    waits.append(_wait(budget, short, needed))
+    plan = tuple(candidate for candidate in call.plan if candidate.channel.id != channel)
+    if plan:
+        call.plan = plan
+        return funds.without(channel)
+    known = [wait for wait in waits if wait is not None]
+    if not known:
+        raise _too_large("every channel for this model", budget, needed)
+    message = "The budgets of all channels for this model are used up."
+    raise _in_time(Unavailable(message, code="channel_budget_exceeded", retry_after=min(known)))
+
+
+def _wait(budget: Budget, short: Short, needed: int) -> float | None:
+    """Seconds until the budget may cover the call, None if it never does."""
+    if needed > budget.amount:
+        return None
+    return _HELD_ELSEWHERE if short.wait is None else short.wait
+
+
+def _refusal(token: Token, funds: _Funds, short: Short, needed: int) -> GatewayError:
+    budget = funds.of_call.get(short.account)
+    if budget is None:
+        return _insufficient(token, short, needed)
+    wait = _wait(budget, short, needed)
+    if wait is None:
+        return _too_large(budget.whose, budget, needed)
+    message = (
+        f"The budget of {budget.whose} does not cover this call at the moment: {_dollars(short.balance)} left, "
+        f"{_dollars(needed)} needed. Try again in {max(math.ceil(wait), 1)} s."
+    )
+    return _in_time(BudgetExceeded(message, retry_after=wait))
+
+
+def _in_time(error: TryLater) -> TryLater:
+    """Told to wait for longer than they do, SDKs would ask again within seconds: they are told not to."""
+    error.should_retry = error.retry_after is not None and error.retry_after <= _LONGEST_KEPT
+    return error
+
+
+def _too_large(whose: str, budget: Budget, needed: int) -> InsufficientQuota:
+    return InsufficientQuota(
+        f"The budget of {whose} can never cover this call: {_dollars(budget.amount)} for a whole period, "
+        f"{_dollars(needed)} needed. Send a shorter input, or set a lower limit of output tokens.",
+        code="budget_too_small",
+    )
+
+
 def _insufficient(token: Token, short: Short, needed: int) -> InsufficientQuota:
     whose = "this API key" if len(token.accounts) > 1 and short.account == token.accounts[0] else "the account"
     return InsufficientQuota(
-        f"The quota of {whose} does not cover this call: ${short.balance / NANO:.6f} left, "
-        f"${needed / NANO:.6f} needed. Top it up, or set a lower limit of output tokens."
+        f"The quota of {whose} does not cover this call: {_dollars(short.balance)} left, "
+        f"{_dollars(needed)} needed. Top it up, or set a lower limit of output tokens."
     )
+
+
+def _dollars(nano: int) -> str:
+    return f"${nano / NANO:.6f}"
 
 
 class QuotaGuard:

@@ -7,9 +7,10 @@ ends the upstream's work within moments.
 
     app = Relay(upstream, plan=[Candidate(channel, 0, "gpt-4o"), ...])
 
-*Reads* ``call.plan`` (or its own fixed one). *Writes* ``call.attempts``, ``call.usage``, ``call.reason``,
-``call.first_content``, ``call.upstream_request_id`` and, as the first to read the body, what ``http.parsed`` does.
-Options: ``plan``, ``max_attempts``, ``timeouts``, ``health`` (who hears of failures), ``max_body``, ``on_error``.
+*Reads* ``call.plan`` (or its own fixed one). *Writes* ``call.serving``, ``call.attempts``, ``call.progress``,
+``call.usage``, ``call.reason``, ``call.first_content``, ``call.upstream_request_id``, ``call.end`` and, as the first to
+read the body, what ``http.parsed`` does. Options: ``plan``, ``max_attempts``, ``timeouts``, ``health`` (who hears of
+failures), ``admission`` (who is asked before each attempt), ``max_body``, ``on_error``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
-from typing import Literal
+from functools import partial
+from typing import Protocol
 from urllib.parse import parse_qsl, urlencode
 
 import anyio
@@ -30,21 +32,44 @@ from .errors import GatewayError, UpstreamTimeout
 from .failure import Failure, of_fault, refusal
 from .health import Health, Unjudged
 from .http import MAX_BODY, ClientGoneError, OnError, Refusal, api_path, parsed
-from .models import Attempt, Candidate
+from .models import Attempt, Candidate, Channel, EndReason
 from .providers.catalog import provider_of, upstream_url
 from .providers.provider import auth_headers
 from .upstream.seam import Incoming, Outgoing, Timeouts, Upstream, UpstreamFault
 from .wire.request import Request
 
-__all__ = ["Relay"]
+__all__ = ["Admission", "Permit", "Relay"]
 
 _log = logging.getLogger(__name__)
 
 _UNWATCHED = 0.02
 """Seconds: what is over sooner is over before anyone could be told that the caller has gone, and needs no watcher."""
 
+_LAST_WORDS = 2.0
+"""Seconds that a caller has to read that its answer was cut short; then the connection is."""
+
 _PASSED_HEADERS = (b"content-type", b"accept", b"openai-beta")
 _OWN_HEADERS = (("accept-encoding", "identity"), ("user-agent", "oneapi-asgi"))
+
+
+_LIMITED = "rate_limited"
+"""The kind of failure of a channel that was not asked, since it is over a limit of its own."""
+
+
+class Permit(Protocol):
+    """To make one attempt."""
+
+    def leave(self) -> None:
+        """The attempt is over, however it ended; ``call.usage`` says what it used."""
+        ...
+
+
+class Admission(Protocol):
+    """Who is asked before each attempt."""
+
+    async def enter(self, call: Call, channel: Channel) -> Permit | float:
+        """Leave to use the channel, or the seconds until there may be."""
+        ...
 
 
 class Relay:
@@ -58,6 +83,7 @@ class Relay:
         max_attempts: int = 3,
         timeouts: Timeouts | None = None,
         health: Health | None = None,
+        admission: Admission | None = None,
         max_body: int = MAX_BODY,
         on_error: OnError = Refusal,
     ) -> None:
@@ -70,6 +96,7 @@ class Relay:
         self.max_attempts = max_attempts
         self.timeouts = timeouts or Timeouts()
         self.health = health or Unjudged()
+        self.admission = admission
         self.on_error = on_error
         self._max_body = max_body
 
@@ -97,8 +124,9 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._delivery: Delivery | None = None
+        self._permit: Permit | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._ended: Literal["", "gone", "late"] = ""
+        self._ended: tuple[GatewayError | None, EndReason] | None = None
 
     async def run(self) -> None:
         """Walk the plan within the call's time, with an eye on the caller."""
@@ -111,20 +139,23 @@ class _Exchange:
         foreign = task.cancelling()
         loop = asyncio.get_running_loop()
         watch = loop.call_later(_UNWATCHED, self._start_watching, task)
-        clock = loop.call_later(self._relay.timeouts.total, self._end, task, "late")
+        clock = loop.call_later(self._relay.timeouts.total, self._end_late, task)
+        self._call.end = partial(self._end, task)
         try:
             await self._walk(plan)
         except asyncio.CancelledError:
-            if not self._ended or task.uncancel() > foreign:
+            if self._ended is None or task.uncancel() > foreign:
                 raise
         finally:
+            self._call.end = None
             watch.cancel()
             clock.cancel()
             if self._watcher is not None:
                 self._watcher.cancel()
             self._account()
-        if self._ended:
-            await self._cut_short()
+            self._leave()
+        if self._ended is not None:
+            await self._cut_short(*self._ended)
 
     def _start_watching(self, task: asyncio.Task[object]) -> None:
         self._watcher = asyncio.create_task(self._watch(task))
@@ -133,12 +164,21 @@ class _Exchange:
         """Servers do not fail a send to a caller that has gone; only ``receive`` tells."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._end(task, "gone")
+        self._end(task, None, "client_gone")
 
-    def _end(self, task: asyncio.Task[object], why: Literal["gone", "late"]) -> None:
-        if not self._ended and self._call.reason is None:  # callers who have it all leave, too
-            self._ended = why
+    def _end_late(self, task: asyncio.Task[object]) -> None:
+        error = UpstreamTimeout(f"The call took more than {self._relay.timeouts.total:.0f} s.")
+        self._end(task, error, "upstream_cut" if self._committed else "upstream_failed")
+
+    def _end(self, task: asyncio.Task[object], error: GatewayError | None, reason: EndReason) -> None:
+        """Cut the call short, and tell the caller of the error, if there is one."""
+        if self._ended is None and self._call.reason is None:  # callers who have it all leave, too
+            self._ended = (error, reason)
             task.cancel()
+
+    @property
+    def _committed(self) -> bool:
+        return self._delivery is not None and self._delivery.committed
 
     def _account(self) -> None:
         """Whatever ended the call: what an upstream has begun to do for it is paid for."""
@@ -146,36 +186,57 @@ class _Exchange:
             self._call.usage = self._delivery.usage()
             self._call.reason = "aborted"
 
-    async def _cut_short(self) -> None:
-        if self._ended == "gone":
-            self._call.reason = "client_gone"
+    async def _cut_short(self, error: GatewayError | None, reason: EndReason) -> None:
+        self._call.reason = reason
+        if error is None:
             return
-        error = UpstreamTimeout(f"The call took more than {self._relay.timeouts.total:.0f} s.")
-        if self._delivery is not None and self._delivery.committed:
-            self._call.reason = "upstream_cut"
-            await self._delivery.break_off(error)
-        else:
-            self._call.usage, self._call.reason = None, "upstream_failed"  # no answer, no charge
+        if self._delivery is None or not self._delivery.committed:
+            self._call.usage = None  # no answer, no charge
             await self._refuse(error)
+            return
+        try:
+            async with asyncio.timeout(_LAST_WORDS):
+                await self._delivery.break_off(error)
+        except TimeoutError:  # the caller reads nothing
+            raise AnswerCutError from error
 
     async def _refuse(self, error: GatewayError) -> None:
         await self._relay.on_error(error, self._call)(self._scope, self._receive, self._send)
 
     async def _walk(self, plan: tuple[Candidate, ...]) -> None:
-        failure = Failure("")
+        failure, admission = Failure(""), self._relay.admission
         for candidate in plan[: self._relay.max_attempts]:
-            outcome = await self._attempt(candidate)
+            outcome = await (self._attempt(candidate) if admission is None else self._admitted(admission, candidate))
             if outcome is None:
                 return
-            failure = outcome
-        self._call.reason = "upstream_failed"
+            failure = _weightier(failure, outcome)
+        self._call.reason = "refused" if failure.kind == _LIMITED else "upstream_failed"
         await self._refuse(refusal(failure))
+
+    async def _admitted(self, admission: Admission, candidate: Candidate) -> Failure | None:
+        """Try one candidate, unless its channel is over a limit: that says nothing about the channel's health."""
+        channel = candidate.channel
+        entered = await admission.enter(self._call, channel)
+        if isinstance(entered, int | float):
+            attempt = Attempt(channel.id, channel.name, candidate.key, candidate.upstream_model, None, _LIMITED, 0.0)
+            self._call.attempts.append(attempt)
+            return Failure(_LIMITED, 429, entered)
+        self._permit = entered
+        outcome = await self._attempt(candidate)
+        self._leave()
+        return outcome
+
+    def _leave(self) -> None:
+        permit, self._permit = self._permit, None
+        if permit is not None:
+            permit.leave()
 
     async def _attempt(self, candidate: Candidate) -> Failure | None:
         """Try one candidate; None when the caller has its answer."""
         started = time.monotonic()
         status: int | None = None
         failure: Failure | None = Failure("aborted")
+        self._call.serving = candidate.channel
         try:
             incoming = await self._relay.upstream.send(self._prepared(candidate))
             status = incoming.status
@@ -187,7 +248,7 @@ class _Exchange:
             failure = Failure("cut")
             raise
         except ValueError as error:
-            if self._delivery is not None and self._delivery.committed:
+            if self._committed:
                 raise  # nobody else may answer now
             _log.error("channel %r cannot be used: %s", candidate.channel.name, error)
             failure = Failure("misconfigured")
@@ -242,6 +303,16 @@ class _Exchange:
             self._relay.health.succeeded(channel.id, key)
         elif kind != "aborted":
             self._relay.health.failed(channel.id, key, retry_after=failure.retry_after)
+
+
+def _weightier(failure: Failure, outcome: Failure) -> Failure:
+    """What the caller is told of two failures: the later one, but of limits only where there was nothing else, and then
+    the one that is over first."""
+    if outcome.kind != _LIMITED or not failure.kind:
+        return outcome
+    if failure.kind != _LIMITED:
+        return failure
+    return min(failure, outcome, key=lambda each: each.retry_after or 0.0)
 
 
 def _passed(scope: Scope) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from e2e.serving import Adapter, chat, make_upstream, open_rig
 
 from attack.inside import Caller, Stub, gateway_on, money
 from oneapi_asgi import Channel, MemoryStorage, Price, Timeouts, Unjudged, Upstream
+from oneapi_asgi.models import Pulse
 from oneapi_asgi.testing import Answer, FakeUpstream, Part
 from oneapi_asgi.testing.upstream.http import Request
 from oneapi_asgi.upstream import Outgoing
@@ -131,9 +132,9 @@ class Failing(MemoryStorage):
         await self._unless("prices")
         return await super().list_prices()
 
-    async def revision(self) -> int:
+    async def pulse(self) -> Pulse:
         await self._unless("revision")
-        return await super().revision()
+        return await super().pulse()
 
     async def _unless(self, what: str) -> None:
         if self.what == what:

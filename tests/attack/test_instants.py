@@ -12,8 +12,8 @@ from e2e.serving import PRICE
 
 from attack.inside import Answer, Caller, Stub, event, gateway_on, money
 from oneapi_asgi import Gateway, MemoryStorage, Unjudged, Usage
-from oneapi_asgi.group import GroupCommit
-from oneapi_asgi.models import CallRecord, Ended, Reserve, Reserved, Settle, Settled, Short
+from oneapi_asgi.models import CallRecord
+from oneapi_asgi.ports import LedgerAnswer, LedgerOperation
 from oneapi_asgi.pricing import cost
 
 CALLS = 500
@@ -28,7 +28,7 @@ class Shaky(MemoryStorage):
         self.rng = rng
         self.share = share
 
-    async def apply(self, operations: Sequence[Reserve | Settle]) -> Sequence[Reserved | Short | Settled | Ended]:
+    async def apply(self, operations: Sequence[LedgerOperation]) -> Sequence[LedgerAnswer]:
         await asyncio.sleep(self.rng.uniform(0, 0.002))
         if self.rng.random() < self.share:
             raise ConnectionError("before")
@@ -108,7 +108,7 @@ async def test_an_answer_that_got_lost_leaves_nothing_held() -> None:
     class Losing(MemoryStorage):
         lost = False
 
-        async def apply(self, operations: Sequence[Reserve | Settle]) -> Sequence[Reserved | Short | Settled | Ended]:
+        async def apply(self, operations: Sequence[LedgerOperation]) -> Sequence[LedgerAnswer]:
             answers = await super().apply(operations)
             if not self.lost:
                 self.lost = True
@@ -123,25 +123,6 @@ async def test_an_answer_that_got_lost_leaves_nothing_held() -> None:
         await asyncio.wait([caller.task])
     assert caller.status == 503
     assert await money(storage, accounts) == (0, 0)
-
-
-async def test_a_store_may_stay_away_for_hours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each retry waits longer, and there may be thousands of them."""
-    down = 2_000
-    slept = asyncio.sleep
-
-    async def commit(items: Sequence[int]) -> Sequence[None]:
-        nonlocal down
-        down -= 1
-        if down > 0:
-            raise ConnectionError
-        return [None] * len(items)
-
-    monkeypatch.setattr(asyncio, "sleep", lambda _: slept(0))
-    async with GroupCommit(commit) as group:
-        group.post(1)
-        await asyncio.wait_for(group.settled(), 10)
-    assert down == 0
 
 
 class Blocking(Stub):
