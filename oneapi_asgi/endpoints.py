@@ -5,10 +5,13 @@ the Host header. Unknown paths and wrong methods are refused here, before anythi
 
     app = Endpoints(Relay(upstream, plan=plan), models=models, billing=billing)
 
-*Reads* nothing. *Writes* ``call.operation``. Options: ``on_error``.
+*Reads* nothing. *Writes* ``call.operation``. Options: ``pages``, ``on_error``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,14 +24,24 @@ __all__ = ["Endpoints"]
 
 
 class Endpoints:
-    """Sends calls to ``calls``, the model list to ``models``, and One API's balance pages to ``billing``."""
+    """Sends calls to ``calls``, the model list to ``models``, and One API's balance pages to ``billing``; ``pages`` are
+    more of them, by path."""
 
-    def __init__(self, calls: ASGIApp, *, models: ASGIApp, billing: ASGIApp, on_error: OnError = Refusal) -> None:
+    def __init__(
+        self,
+        calls: ASGIApp,
+        *,
+        models: ASGIApp,
+        billing: ASGIApp,
+        pages: Mapping[str, ASGIApp] = MappingProxyType({}),
+        on_error: OnError = Refusal,
+    ) -> None:
         self._calls = calls
         self._pages = {
             "/models": models,
             "/dashboard/billing/subscription": billing,
             "/dashboard/billing/usage": billing,
+            **pages,
         }
         self._models = models
         self._on_error = on_error
