@@ -10,20 +10,48 @@ from typing import TYPE_CHECKING
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .extra import standalone
+from .announced import REVISION
+from .extra import needs
 from .gateway import Gateway
 from .genai import GenaiPrices
 from .health import CoolDown, Unjudged
 from .models import Price
 from .ports import Storage
+from .rates import LocalRates
 from .settings import PricingSettings, Settings, find_config, load_settings
 from .storage.memory import MemoryStorage
 from .upstream import AddressGuard
 
 if TYPE_CHECKING:
+    from .storage.redis import SharedRedis
     from .upstream.aiohttp import AiohttpUpstream
 
-__all__ = ["app_from_environ", "create_app", "create_gateway", "open_storage", "open_upstream"]
+__all__ = [
+    "announce",
+    "app_from_environ",
+    "create_app",
+    "create_gateway",
+    "open_shared",
+    "open_storage",
+    "open_upstream",
+]
+
+_DRIVERS = {
+    "mariadb": ("mysql", "asyncmy"),
+    "mysql": ("mysql", "asyncmy"),
+    "postgres": ("postgres", "asyncpg"),
+    "postgresql": ("postgres", "asyncpg"),
+}
+"""Of each kind of database on a server: the extra, and the module that it brings."""
+
+_EXPOSED = (
+    "x-request-id",
+    "retry-after",
+    "retry-after-ms",
+    "idempotency-replayed",
+    *(f"x-ratelimit-{what}-{kind}" for what in ("limit", "remaining", "reset") for kind in ("requests", "tokens")),
+)
+"""Headers of an answer that a page in a browser may read."""
 
 
 def open_storage(settings: Settings) -> Storage:
@@ -31,11 +59,42 @@ def open_storage(settings: Settings) -> Storage:
 
     :raises MissingExtra: it needs what is not installed
     """
-    if settings.storage.url == "memory:":
+    if settings.storage.in_memory:
         return MemoryStorage()
-    with standalone():
+    url = settings.storage.url
+    with needs("standalone"):
         from .storage.sql import SQLStorage
-    return SQLStorage(settings.storage.url)
+    if url.scheme in _DRIVERS:
+        _need(*_DRIVERS[url.scheme])
+    return SQLStorage(url.reveal())
+
+
+def open_shared(settings: Settings) -> SharedRedis | None:
+    """What replicas share beside the storage, not opened yet: ``async with`` opens it.
+
+    :raises MissingExtra: it needs what is not installed
+    """
+    url = settings.storage.redis
+    if url is None:
+        return None
+    with needs("redis"):
+        from .storage.redis import SharedRedis
+    return SharedRedis(url.reveal(), local=LocalRates(), replicas=_processes(settings))
+
+
+async def announce(settings: Settings, revision: int) -> None:
+    """Tell the gateways that run of a change that was made beside them. Without a Redis they find out by themselves,
+    within the poll interval."""
+    url = settings.storage.redis
+    if url is None:
+        return
+    with needs("redis"):
+        from .storage.redis import tell
+    await tell(url.reveal(), REVISION, str(revision))
+
+
+def _processes(settings: Settings) -> int:
+    return settings.server.workers * settings.storage.replicas
 
 
 def open_upstream(settings: Settings) -> AiohttpUpstream:
@@ -43,17 +102,25 @@ def open_upstream(settings: Settings) -> AiohttpUpstream:
 
     :raises MissingExtra: it needs what is not installed
     """
-    with standalone():
+    with needs("standalone"):
         from .upstream.aiohttp import AiohttpUpstream
     return AiohttpUpstream(guard=AddressGuard(settings.outbound.allow))
 
 
 def _built_in_prices() -> GenaiPrices:
     """They are loaded when a call first needs them; that they are missing shall not be left until then."""
-    with standalone():
-        if find_spec("genai_prices") is None:
-            raise ModuleNotFoundError(name="genai_prices")
+    _need("standalone", "genai_prices")
     return GenaiPrices()
+
+
+def _need(extra: str, module: str) -> None:
+    """Tell of a module that is missing now, though it is imported later.
+
+    :raises MissingExtra: it is
+    """
+    with needs(extra):
+        if find_spec(module) is None:
+            raise ModuleNotFoundError(name=module)
 
 
 def create_gateway(settings: Settings) -> Gateway:
@@ -61,18 +128,21 @@ def create_gateway(settings: Settings) -> Gateway:
 
     :raises MissingExtra: it needs what is not installed
     """
-    pricing = settings.pricing
+    pricing, days = settings.pricing, settings.storage.retention_days
     return Gateway(
         open_storage(settings),
         upstream=open_upstream(settings),
         channels=[row.channel() for row in settings.channels],
         tokens=[row.draft() for row in settings.tokens],
+        limits=[row.limit() for row in settings.limits],
         prices={row.model: row.price() for row in settings.prices},
+        shared=open_shared(settings),
+        processes=_processes(settings),
         max_attempts=settings.routing.max_attempts,
         health=CoolDown() if settings.routing.cool_down else Unjudged(),
         timeouts=settings.timeouts.timeouts(),
-        max_body=settings.limits.body_bytes,
-        requests_per_minute=settings.limits.requests_per_minute,
+        max_body=settings.server.body_bytes,
+        requests_per_minute=settings.server.requests_per_minute,
         trusted_proxies=settings.server.trusted_proxies,
         price_catalog=_built_in_prices(),
         unknown_model=pricing.unknown_model,
@@ -80,6 +150,9 @@ def create_gateway(settings: Settings) -> Gateway:
         default_max_output=pricing.default_max_output,
         token_ttl=settings.cache.token_ttl,
         poll_interval=settings.cache.poll_interval,
+        keep_answers=settings.idempotency.keep_hours * 3600,
+        max_answer=settings.idempotency.max_answer,
+        keep_records=None if days is None else days * 86_400,
     )
 
 
@@ -100,7 +173,7 @@ def create_app(settings: Settings) -> ASGIApp:
         allow_origins=["*"],
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after"],
+        expose_headers=_EXPOSED,
     )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,11 +1,11 @@
-"""How it is told that the extra ``standalone`` was not installed."""
+"""How it is told that an extra was not installed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["MissingExtra", "standalone"]
+__all__ = ["MissingExtra", "needs"]
 
 
 class MissingExtra(ImportError):
@@ -13,7 +13,7 @@ class MissingExtra(ImportError):
 
 
 @contextmanager
-def standalone() -> Iterator[None]:
+def needs(extra: str) -> Iterator[None]:
     """
     :raises MissingExtra: the block imports a module that is not there, and is not the project's own
     """
@@ -23,6 +23,4 @@ def standalone() -> Iterator[None]:
         missing = (error.name or "").partition(".")[0]
         if missing in ("", __package__):
             raise
-        raise MissingExtra(
-            f"oneapi-asgi needs {missing}: pip install 'oneapi-asgi[standalone]'", name=missing
-        ) from error
+        raise MissingExtra(f"oneapi-asgi needs {missing}: pip install 'oneapi-asgi[{extra}]'", name=missing) from error

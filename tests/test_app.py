@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from oneapi_asgi.app import app_from_environ, create_app, create_gateway
+from oneapi_asgi.app import announce, app_from_environ, create_app, create_gateway, open_shared
+from oneapi_asgi.errors import NotStarted
 from oneapi_asgi.health import CoolDown, Unjudged
 from oneapi_asgi.settings import load_settings
 from oneapi_asgi.testing import StreamingClient
@@ -77,3 +78,42 @@ async def test_a_worker_process_finds_its_settings(config: Path, monkeypatch: py
     monkeypatch.setenv("ONEAPI_CONFIG", str(config))
     async with StreamingClient(app_from_environ()) as client:
         assert (await client.request("GET", "/v1/models", headers=ANN)).status == 200
+
+
+async def test_what_replicas_share_is_opened_with_the_gateway(config: Path) -> None:
+    settings = load_settings(config, {"ONEAPI_STORAGE__REDIS": "redis://:hunter2@127.0.0.1:1/0"})  # nobody is there
+    shared = open_shared(settings)
+    assert shared is not None
+    with pytest.raises(NotStarted):
+        _ = shared.up
+    async with StreamingClient(create_app(settings)) as client:
+        assert (await client.request("GET", "/v1/models", headers=ANN)).status == 200
+    await announce(settings, 7)
+    assert open_shared(load_settings(config, {})) is None
+
+
+@pytest.mark.parametrize(("workers", "replicas", "admitted"), [(1, 1, 8), (2, 1, 4), (2, 2, 2), (256, 1, 1)])
+async def test_without_redis_each_process_counts_its_part(
+    tmp_path: Path, workers: int, replicas: int, admitted: int
+) -> None:
+    path = tmp_path / "oneapi.toml"
+    path.write_text(f"""
+[server]
+workers = {workers}
+[storage]
+url = "sqlite:///{tmp_path}/oneapi.db"
+replicas = {replicas}
+[[limits]]
+scope = "token"
+requests_per_minute = 8
+[[tokens]]
+name = "ann"
+key = "sk-of-ann"
+""")
+    async with StreamingClient(create_app(load_settings(path, {}))) as client:
+        call = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+        answers = [
+            await client.request("POST", "/v1/chat/completions", headers=ANN, json=call) for _ in range(admitted + 1)
+        ]
+    assert [answer.status for answer in answers] == [404] * admitted + [429]
+    assert [dict(answer.headers)["x-ratelimit-remaining-requests"] for answer in answers[-2:]] == ["0", "0"]

@@ -16,13 +16,15 @@ PACKAGE = ROOT / "oneapi_asgi"
 
 LEVELS = (
     ("errors", "extra", "globs", "models"),
-    ("keys", "ports"),
+    ("queries",),
+    ("flight", "keys", "ports"),
     ("wire",),
-    ("call", "genai", "group", "pricing", "providers", "revision", "storage", "upstream"),
-    ("failure", "health", "http", "pricebook"),
-    ("auth", "delivery", "meter", "quota", "ratelimit", "reaper", "record", "routing"),
+    ("announced", "call", "genai", "group", "housekeeping", "pricing"),
+    ("providers", "rates", "revision", "storage", "upstream"),
+    ("failure", "health", "http", "limitbook", "pricebook"),
+    ("auth", "delivery", "idempotency", "meter", "quota", "ratelimit", "reaper", "record", "revocation", "routing"),
     ("relay",),
-    ("endpoints", "listing", "settings"),
+    ("endpoints", "listing", "probes", "settings"),
     ("gateway",),
     ("app",),
     ("cli", "testing"),
@@ -30,14 +32,14 @@ LEVELS = (
 )
 """A unit is a module, or a package with all that is in it. It imports units of the levels above its own line only."""
 
-WORDS = {"errors", "globs", "models", "ports", "keys"}
+WORDS = {"errors", "globs", "models", "ports", "keys", "queries"}
 ONLY = {"storage": WORDS, "testing": WORDS}
 """Units that hang on the words alone, whatever else lies below them."""
 
 KNOW_STORAGES = {"__init__", "app", "cli"}
 READ_ENVIRONMENT = {"settings", "app", "cli"}
 
-PURE = ("errors", "globs", "models", "ports", "keys", "wire", "providers", "pricing", "failure", "health")
+PURE = ("errors", "globs", "models", "ports", "keys", "queries", "wire", "providers", "pricing", "failure", "health")
 OUTSIDE = {"anyio", "asyncio", "concurrent", "http", "selectors", "socket", "ssl", "threading", "urllib"}
 ALLOWED = {"cachetools", "msgspec", "python_multipart"}
 

@@ -143,6 +143,13 @@ EVERY_COMMAND = [
     ("price", "set", "x", "--input", "1"),
     ("price", "list"),
     ("price", "remove", "x"),
+    ("limit", "set", "user", "x", "--rpm", "1"),
+    ("limit", "list"),
+    ("limit", "remove", "user", "x"),
+    ("user", "add", "x"),
+    ("user", "list"),
+    ("user", "credit", "x", "1"),
+    ("user", "disable", "x"),
     ("serve",),
 ]
 

@@ -78,7 +78,7 @@ def without(module: str, script: str, *words: str) -> subprocess.CompletedProces
 
 
 COMMAND = "from oneapi_asgi.cli import main; main()"
-REMEDY = "oneapi-asgi needs {}: pip install 'oneapi-asgi[standalone]'\n"
+REMEDY = "oneapi-asgi needs {}: pip install 'oneapi-asgi[{}]'\n"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_command_names_the_extra_that_it_misses(tmp_path: Path, missing: str, 
     (tmp_path / "oneapi.toml").write_text(f"[server]\nport = {free_port()}\n{channel}")
     done = without(missing, COMMAND, *words)
     assert done.returncode == 1
-    assert done.stderr.endswith(REMEDY.format(missing))
+    assert done.stderr.endswith(REMEDY.format(missing, "standalone"))
     assert "Traceback" not in done.stderr
 
 
@@ -107,13 +107,26 @@ def test_a_module_of_the_project_is_no_extra() -> None:
     assert "pip install" not in done.stderr
 
 
-@pytest.mark.parametrize("missing", ["aiohttp", "sqlalchemy", "genai_prices"])
-def test_an_app_names_the_extra_that_it_misses(missing: str) -> None:
+@pytest.mark.parametrize(
+    ("missing", "extra", "key", "url"),
+    [
+        ("aiohttp", "standalone", "url", "memory:"),
+        ("sqlalchemy", "standalone", "url", "sqlite:///x.db"),
+        ("genai_prices", "standalone", "url", "memory:"),
+        ("asyncpg", "postgres", "url", "postgresql://u:hunter2@127.0.0.1/x"),
+        ("asyncpg", "postgres", "url", "postgres://u:hunter2@127.0.0.1/x"),
+        ("asyncmy", "mysql", "url", "mysql://u:hunter2@127.0.0.1/x"),
+        ("asyncmy", "mysql", "url", "mariadb://u:hunter2@127.0.0.1/x"),
+        ("redis", "redis", "redis", "redis://:hunter2@127.0.0.1"),
+    ],
+)
+def test_an_app_names_the_extra_that_it_misses(missing: str, extra: str, key: str, url: str) -> None:
     script = (
-        "from oneapi_asgi.app import create_app; from oneapi_asgi.settings import Settings\n"
-        "try:\n    create_app(Settings())\nexcept ImportError as error:\n    print(error.name, error)"
+        "from oneapi_asgi.app import create_app; from oneapi_asgi.settings import load_settings\n"
+        f"settings = load_settings(None, {{'ONEAPI_STORAGE__{key.upper()}': {url!r}}})\n"
+        "try:\n    create_app(settings)\nexcept ImportError as error:\n    print(error.name, error)"
     )
-    assert without(missing, script).stdout == f"{missing} {REMEDY.format(missing)}"
+    assert without(missing, script).stdout == f"{missing} {REMEDY.format(missing, extra)}"
 
 
 def test_uvicorn_is_run_as_the_settings_say() -> None:

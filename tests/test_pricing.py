@@ -90,6 +90,21 @@ def test_the_cost_is_the_exact_sum_rounded_up_once(usage: Usage, price: Price) -
     assert cost(usage, price) >= 0
 
 
+@st.composite
+def extremes(draw: st.DrawFn) -> int:
+    """Nano-dollars per million tokens, of every size alike: from $1e-9 to $1e9, and what One API's ratios make of it."""
+    return draw(st.integers(1, 20)) * 10 ** draw(st.integers(0, 17))
+
+
+@given(extremes(), extremes(), st.integers(1, 10**7), st.integers(0, 10**7))
+def test_no_price_is_too_small_or_too_large(dear: int, cheap: int, tokens: int, written: int) -> None:
+    price, usage = Price(input=dear, output=cheap), Usage(input=tokens, output=written)
+    true = Fraction(dear, MILLION) * tokens + Fraction(cheap, MILLION) * written
+    assert 0 <= cost(usage, price) - true < 1
+    assert cost(usage, price) >= 1, "nothing that has a price is free"
+    assert most(price, input_tokens=tokens, output_tokens=written, calls=1) == cost(usage, price)
+
+
 @given(usages(), flat_prices, st.integers(1, 1000))
 @pytest.mark.parametrize(
     "grown",

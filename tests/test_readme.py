@@ -13,10 +13,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from serving import COMMAND, free_port, serving
 
 import oneapi_asgi
+from oneapi_asgi.cli.root import root
 from oneapi_asgi.models import NANO
 from oneapi_asgi.settings import load_settings
 from oneapi_asgi.testing import FakeUpstream, StreamingClient
@@ -24,6 +26,7 @@ from oneapi_asgi.testing import FakeUpstream, StreamingClient
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LOOPBACK = '["127.0.0.0/8"]'
+KEYS = {"OPENAI_API_KEY": "sk-of-openai", "CI_TOKEN": "sk-of-ci"}
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -144,22 +147,55 @@ def test_configuration(tmp_path: Path) -> None:
     (text,) = blocks("Configuration", "toml")
     config = tmp_path / "oneapi.toml"
     config.write_text(text, encoding="utf-8")
-    settings = load_settings(config, {"OPENAI_API_KEY": "sk-of-openai", "CI_TOKEN": "sk-of-ci"})
+    settings = load_settings(config, {**KEYS, "REDIS_URL": "redis://127.0.0.1:6379/0"})
     assert [channel.name for channel in settings.channels] == ["openai", "own-server"]
     assert settings.tokens[0].quota_usd == 10 * NANO
     assert settings.prices[0].output == NANO * 2 // 5
+    assert [(row.scope, row.name, row.budget_usd) for row in settings.limits] == [
+        ("token", "*", None),
+        ("user", "root", 50 * NANO),
+    ]
     assert load_settings(None, {"ONEAPI_SERVER__PORT": "8080"}).server.port == 8080
     assert "ONEAPI_SERVER__PORT=8080`" in README
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="the commands are for bash")
+async def test_limits_by_command(tmp_path: Path) -> None:
+    (commands,) = blocks("Limits", "sh")
+    said = await _shell(f'export PATH="{Path(sys.executable).parent}:$PATH"\n{commands}', tmp_path)
+    assert "limit of token *: 60 requests per minute, 4 calls at once\n" in said
+    assert "limit of user root: $50 per month\n" in said
+
+
+def test_commands_of_the_table_exist() -> None:
+    (table,) = re.findall(r"^\| command .*?\n\n", README, flags=re.MULTILINE | re.DOTALL)
+    told = {
+        (group, word)
+        for row in re.findall(r"^\| `(.*?)`", table, flags=re.MULTILINE)
+        for group, _, words in [row.partition(" ")]
+        for word in words.split("\\|")
+    }
+    known = {
+        (name, word)
+        for name, command in root.commands.items()
+        for word in (command.commands if isinstance(command, click.Group) else [""])
+    }
+    assert told == known - {("serve", ""), ("providers", "")}
 
 
 def test_defaults_are_those_that_the_text_claims() -> None:
     settings = load_settings(None, {})
     assert f"http://{settings.server.host}:{settings.server.port}" in README
-    assert f"{settings.storage.url.removeprefix('sqlite:///')}`" in README
+    assert f"{settings.storage.url.reveal().removeprefix('sqlite:///')}`" in README
     assert settings.cache.poll_interval == 0.5
     assert settings.outbound.allow == settings.server.trusted_proxies == ()
-    assert settings.limits.requests_per_minute is None
+    assert settings.server.requests_per_minute is None
     assert settings.pricing.unknown_model == "refuse"
+    assert (settings.storage.redis, settings.storage.retention_days) == (None, None)
+    (text,) = blocks("Configuration", "toml")
+    assert f"body_bytes = {settings.server.body_bytes} " in text
+    assert f"keep_hours = {settings.idempotency.keep_hours} " in text
+    assert f"max_answer = {settings.idempotency.max_answer} " in text
 
 
 def test_components_of_the_table_exist() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneapi_asgi.keys import key_digest
-from oneapi_asgi.models import NANO, Channel, Price, Secret, TokenDraft
+from oneapi_asgi.models import NANO, Channel, Limit, Price, Secret, TokenDraft
 from oneapi_asgi.providers.catalog import CATALOG
 from oneapi_asgi.settings import (
     ChannelSettings,
@@ -32,9 +32,14 @@ port = 8080
 workers = 2
 trusted_proxies = ["10.0.0.0/8", "192.168.1.7", "2001:db8:0::/32"]
 graceful_timeout = 12.5
+body_bytes = 1048576
+requests_per_minute = 600
 
 [storage]
 url = "sqlite:////var/lib/oneapi.db"
+redis = "env:REDIS_URL"
+replicas = 3
+retention_days = 90
 
 [routing]
 max_attempts = 5
@@ -46,9 +51,9 @@ first_byte = 2.5
 idle = 3
 total = 4
 
-[limits]
-body_bytes = 1048576
-requests_per_minute = 600
+[idempotency]
+keep_hours = 48
+max_answer = 65536
 
 [outbound]
 allow = ["127.0.0.0/8"]
@@ -98,9 +103,27 @@ cache_write_1h = "0.000000001"
 audio_minute = 0.006
 per_call = 0.01
 max_output = 16384
+
+[[limits]]
+scope = "user"
+name = "bob"
+requests_per_minute = 0
+tokens_per_minute = 100000
+concurrent_calls = 8
+budget_usd = "2.50"
+period = "week"
+rolling = true
+
+[[limits]]
+scope = "model"
+concurrent_calls = 8
 """
 
-ENVIRON = {"OPENAI_API_KEY": "sk-openai-0123456789", "CI_TOKEN": "sk-ci-0123456789"}
+ENVIRON = {
+    "REDIS_URL": "redis://:hunter2@127.0.0.1:6379/1",
+    "OPENAI_API_KEY": "sk-openai-0123456789",
+    "CI_TOKEN": "sk-ci-0123456789",
+}
 
 
 def load(tmp_path: Path, text: str, environ: Mapping[str, str] = {}) -> Settings:
@@ -119,7 +142,7 @@ def mistakes(tmp_path: Path, text: str, environ: Mapping[str, str] = {}) -> tupl
 def test_without_a_file_everything_has_a_default() -> None:
     assert load_settings(None, {"PATH": "/bin"}) == Settings()
     assert Settings().server == ServerSettings(host="127.0.0.1", port=3000)
-    assert Settings().limits.body_bytes == 33_554_432
+    assert Settings().server.body_bytes == 33_554_432
 
 
 def test_every_key_of_a_full_file_is_read(tmp_path: Path) -> None:
@@ -128,11 +151,16 @@ def test_every_key_of_a_full_file_is_read(tmp_path: Path) -> None:
     assert settings.server.port == 8080
     assert settings.server.trusted_proxies == ("10.0.0.0/8", "192.168.1.7/32", "2001:db8::/32")
     assert settings.server.graceful_timeout == 12.5
-    assert settings.storage.url == "sqlite:////var/lib/oneapi.db"
+    assert settings.server.body_bytes == 1_048_576
+    assert settings.server.requests_per_minute == 600
+    assert settings.storage.url.reveal() == "sqlite:////var/lib/oneapi.db"
+    assert settings.storage.redis is not None
+    assert settings.storage.redis.reveal() == ENVIRON["REDIS_URL"]
+    assert (settings.storage.replicas, settings.storage.retention_days) == (3, 90)
+    assert (settings.idempotency.keep_hours, settings.idempotency.max_answer) == (48, 65_536)
     assert settings.routing.max_attempts == 5
     assert settings.routing.cool_down is False
     assert settings.timeouts.first_byte == 2.5
-    assert settings.limits.requests_per_minute == 600
     assert settings.outbound.allow == ("127.0.0.0/8",)
     assert settings.pricing.unknown_model == "default"
     assert settings.pricing.default_input == 150_000_000
@@ -189,9 +217,27 @@ def test_prices_become_prices(tmp_path: Path) -> None:
     )
 
 
+def test_limits_become_limits(tmp_path: Path) -> None:
+    (tmp_path / "groq.key").write_text("x")
+    assert [row.limit() for row in load(tmp_path, FULL, ENVIRON).limits] == [
+        Limit(
+            scope="user",
+            name="bob",
+            requests_per_minute=0,
+            tokens_per_minute=100_000,
+            concurrent_calls=8,
+            budget=5 * NANO // 2,
+            period="week",
+            rolling=True,
+        ),
+        Limit(scope="model", name="*", concurrent_calls=8),
+    ]
+
+
 CHANNEL = '[[channels]]\nname = "a"\napi_key = "k"\n'
 TOKEN = '[[tokens]]\nname = "t"\nkey = "sk-t"\n'
 PRICE = '[[prices]]\nmodel = "m"\n'
+LIMIT = '[[limits]]\nscope = "user"\n'
 
 MISTAKES = [
     ("[server]\nport = 99999", "server.port = 99999: must be between 1 and 65535"),
@@ -221,13 +267,47 @@ MISTAKES = [
     ),
     ('[outbound]\nallow = "::1"', "outbound.allow: must be a list, in square brackets"),
     (
-        '[storage]\nurl = "postgres://root:hunter2@db/x"',
-        'storage.url = "postgres://…@db/x": must be "sqlite:///PATH", or "memory:" to forget all at the end',
-    ),
-    (
         '[storage]\nurl = "memory:"\n[server]\nworkers = 2',
         'server.workers = 2: must be 1 with storage.url = "memory:", which processes cannot share',
     ),
+    (
+        '[storage]\nurl = "memory:"\nreplicas = 2',
+        'storage.replicas = 2: must be 1 with storage.url = "memory:", which processes cannot share',
+    ),
+    (
+        "[limits]\nrequests_per_minute = 5",
+        (
+            "limits: must be a list: write [[limits]] before each; body_bytes and the requests_per_minute of tokens "
+            "without a number of their own belong into [server]"
+        ),
+    ),
+    (
+        '[[limits]]\nscope = "team"\nconcurrent_calls = 1',
+        'limits[0].scope = "team": must be one of "token", "user", "group", "model", "channel"',
+    ),
+    ("[[limits]]\nconcurrent_calls = 1", "limits[0].scope: missing"),
+    (LIMIT + "concurrent_calls = -1", "limits[0].concurrent_calls = -1: must be between 0 and 1000000000"),
+    (LIMIT + "rpm = 1", "limits[0].rpm: unknown key"),
+    (
+        LIMIT + 'name = "bob"',
+        (
+            "limits[0].budget_usd: missing; a limit has at least one of requests_per_minute, tokens_per_minute, "
+            "concurrent_calls, budget_usd"
+        ),
+    ),
+    (
+        LIMIT + 'requests_per_minute = 1\nperiod = "day"',
+        "limits[0].budget_usd: missing; only a budget has a period: rates are per minute",
+    ),
+    (
+        LIMIT + 'budget_usd = 1\nperiod = "year"',
+        'limits[0].period = "year": must be one of "day", "week", "month"',
+    ),
+    (
+        LIMIT + "budget_usd = 1\n" + LIMIT + "requests_per_minute = 1",
+        "limits[1]: has the scope, name and period of limits[0]: make one of them",
+    ),
+    ("[idempotency]\nkeep_hours = 0", "idempotency.keep_hours = 0: must be between 1 and 720"),
     (
         '[pricing]\nunknown_model = "fre"',
         'pricing.unknown_model = "fre": must be one of "refuse", "free", "default"',
@@ -395,7 +475,7 @@ json_values = st.recursive(
 fields = [
     *(
         (kind, field)
-        for kind in ("channels", "tokens", "prices")
+        for kind in ("channels", "tokens", "prices", "limits")
         for field in ("name", "key", "api_keys", "input", "models")
     ),
     ("channels", "base_url"),

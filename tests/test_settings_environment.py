@@ -24,7 +24,7 @@ def test_variables_override_the_file(tmp_path: Path) -> None:
         },
     )
     assert settings.server == ServerSettings(host="a", port=8080)
-    assert settings.storage.url == "sqlite:///x.db"
+    assert settings.storage.url.reveal() == "sqlite:///x.db"
     assert settings.routing.cool_down is False
     assert settings.timeouts.idle == 1.5
     assert settings.pricing.default_input == 150_000_000

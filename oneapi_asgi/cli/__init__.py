@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sys
 
-from ..extra import MissingExtra, standalone
+from ..extra import MissingExtra, needs
 
 __all__ = ["main"]
 
 
 def main() -> None:
     try:
-        with standalone():
+        with needs("standalone"):
             from .root import root  # an extra
 
             root(prog_name="oneapi-asgi")  # imports more of it where a command needs it

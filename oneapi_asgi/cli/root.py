@@ -5,11 +5,16 @@ from __future__ import annotations
 import click
 
 from .. import __version__
+from .audit import audit
 from .channel import channel
+from .code import code
+from .limit import limit
 from .price import price
 from .providers import providers
+from .records import record
 from .serve import serve
 from .token import token
+from .user import user
 
 __all__ = ["root"]
 
@@ -24,5 +29,5 @@ def root() -> None:
     """
 
 
-for command in (serve, channel, token, price, providers):
+for command in (serve, channel, token, user, limit, price, providers, record, code, audit):
     root.add_command(command)

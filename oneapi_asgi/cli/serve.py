@@ -50,7 +50,7 @@ def _overrides(config: Path | None, **flags: object) -> dict[str, str]:
 def _is_empty(settings: Settings) -> bool:
     """Whether there is nobody to call and nothing to be called. Also opens the storage once before any worker does."""
     declared = bool(settings.channels or settings.tokens)
-    if settings.storage.url == "memory:":
+    if settings.storage.in_memory:
         return not declared
 
     async def look(storage: Storage) -> bool:
@@ -60,7 +60,7 @@ def _is_empty(settings: Settings) -> bool:
 
 
 def _first_steps(settings: Settings, config: Path | None) -> str:
-    if settings.storage.url == "memory:":
+    if settings.storage.in_memory:
         return (
             'There is neither a channel nor a token, and storage.url = "memory:" keeps none: '
             "declare [[channels]] and [[tokens]]."

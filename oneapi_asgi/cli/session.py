@@ -11,10 +11,11 @@ from typing import IO, Any, TypeVar
 
 import click
 
-from ..models import Channel, Token
+from ..models import Channel, Token, User
 from ..ports import Storage
 from ..settings import (
     ChannelSettings,
+    LimitSettings,
     PriceSettings,
     Settings,
     SettingsError,
@@ -38,8 +39,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-S = TypeVar("S", ChannelSettings, TokenSettings, PriceSettings)
-E = TypeVar("E", Channel, Token)
+S = TypeVar("S", ChannelSettings, TokenSettings, PriceSettings, LimitSettings)
+E = TypeVar("E", Channel, Token, User)
 
 config_option = click.option(
     "--config",
@@ -84,7 +85,7 @@ def settings_of(config: Path | None, environ: Mapping[str, str] = os.environ) ->
 
 
 def read_options(kind: type[S], options: Mapping[str, object], flags: Mapping[str, str] = {}) -> S:
-    """One channel, token or price from the options that were given, by the rules of a configuration file.
+    """One channel, token, price or limit from the options that were given, by the rules of a configuration file.
 
     ``flags`` has the options that are not called like the key that they set.
     """
@@ -97,19 +98,25 @@ def read_options(kind: type[S], options: Mapping[str, object], flags: Mapping[st
 
 
 def operate(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:
-    """Do something with the storage. What it refuses is told without a traceback."""
-    if settings.storage.url == "memory:":
+    """Do something with the storage, and tell running gateways if it changed anything. What the storage refuses is told
+    without a traceback."""
+    if settings.storage.in_memory:
         raise WrongSettings(
             'storage.url = "memory:": nothing would be kept; declare channels and tokens in the settings, or set '
             'storage.url to "sqlite:///PATH"'
         )
 
     # Imported late: it brings all that a server needs, and --help need not wait for that.
-    from ..app import open_storage
+    from ..app import announce, open_storage
 
     async def run() -> T:
         async with open_storage(settings) as storage:
-            return await work(storage)
+            before = await storage.pulse()
+            result = await work(storage)
+            after = await storage.pulse()
+        if after.revision != before.revision:
+            await announce(settings, after.revision)
+        return result
 
     try:
         return asyncio.run(run())

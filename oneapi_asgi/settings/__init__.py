@@ -2,8 +2,8 @@
 
 ``load_settings`` gives one frozen tree, or every mistake at once: where it is, what stands there, how to mend it. A
 variable ``ONEAPI_SECTION__KEY`` overrides ``key`` in ``[section]``; a value that begins with ``[`` or ``{`` is read as
-JSON, and ``ONEAPI_CHANNELS``, ``ONEAPI_TOKENS`` and ``ONEAPI_PRICES`` replace the whole list. Secrets may be written as
-``env:NAME`` or ``file:PATH`` (beside the configuration file) and never appear in a message.
+JSON, and ``ONEAPI_CHANNELS``, ``ONEAPI_TOKENS``, ``ONEAPI_PRICES`` and ``ONEAPI_LIMITS`` replace the whole list.
+Secrets may be written as ``env:NAME`` or ``file:PATH`` (beside the configuration file) and never appear in a message.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from .places import SettingsError
 from .sections import (
     CacheSettings,
     ChannelSettings,
+    IdempotencySettings,
     LimitSettings,
     OutboundSettings,
     PriceSettings,
@@ -29,6 +30,7 @@ from .sections import (
 __all__ = [
     "CacheSettings",
     "ChannelSettings",
+    "IdempotencySettings",
     "LimitSettings",
     "OutboundSettings",
     "PriceSettings",

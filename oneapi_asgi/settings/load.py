@@ -17,10 +17,12 @@ from .places import FromEnvironment, Mistakes, Place, SettingsError, did_you_mea
 from .readers import Reader
 from .sections import (
     ChannelSettings,
+    LimitSettings,
     PriceSettings,
     Settings,
     TokenSettings,
     read_channel,
+    read_limit,
     read_price,
     read_settings,
     read_token,
@@ -29,7 +31,7 @@ from .tables import readers_of
 
 __all__ = ["find_config", "load_settings", "read_section"]
 
-S = TypeVar("S", ChannelSettings, TokenSettings, PriceSettings)
+S = TypeVar("S", ChannelSettings, TokenSettings, PriceSettings, LimitSettings)
 
 _PREFIX: Final = "ONEAPI_"
 _USUAL: Final = Path("oneapi.toml")
@@ -41,6 +43,7 @@ _READERS: Final[Mapping[type[Struct], Reader[Any]]] = {
     ChannelSettings: read_channel,
     TokenSettings: read_token,
     PriceSettings: read_price,
+    LimitSettings: read_limit,
 }
 
 
@@ -73,7 +76,7 @@ def find_config(environ: Mapping[str, str]) -> Path | None:
 def read_section(
     kind: type[S], raw: Mapping[str, object], environ: Mapping[str, str], names: Mapping[str, str] | None = None
 ) -> S:
-    """One channel, token or price by the rules of a file. ``names`` says what its keys are called in messages.
+    """One channel, token, price or limit by the rules of a file. ``names`` says what its keys are called in messages.
 
     :raises SettingsError: with every mistake there is
     """

@@ -26,10 +26,11 @@ __all__ = [
     "moment",
     "network",
     "provider_id",
+    "referenced",
     "seconds",
     "secret",
-    "storage_url",
     "text",
+    "visible",
     "whole",
 ]
 
@@ -142,23 +143,13 @@ def base_url(value: object, at: Place) -> str:
         port_is_valid = parts.port != 0
     except ValueError:
         raise at.wrong(value, "is not a URL") from None
-    if not _VISIBLE_ASCII.fullmatch(url) or parts.scheme not in ("http", "https") or not parts.hostname:
+    if not visible(url) or parts.scheme not in ("http", "https") or not parts.hostname:
         raise at.wrong(value, "must be a URL that begins with https:// or http://")
     if "@" in parts.netloc:
         raise at.mistake("must hold no user name or password; keys belong into api_key")
     if "?" in url or "#" in url or not port_is_valid:
         raise at.wrong(value, "must have neither query nor fragment nor port 0")
     return url.rstrip("/")
-
-
-def storage_url(value: object, at: Place) -> str:
-    url = text(value, at)
-    if url == "memory:":
-        return url
-    path = url.removeprefix("sqlite:///")
-    if path == url or not path or path.startswith(":memory:"):
-        raise at.wrong(value, 'must be "sqlite:///PATH", or "memory:" to forget all at the end')
-    return url
 
 
 def provider_id(value: object, at: Place) -> str:
@@ -170,14 +161,25 @@ def provider_id(value: object, at: Place) -> str:
 
 def secret(value: object, at: Place) -> Secret:
     """A secret, or where it is: ``env:NAME``, ``file:PATH``. Only a reference is ever shown."""
+    found, reference = referenced(value, at)
+    if not visible(found):
+        fault = "must be visible ASCII characters, without spaces"
+        raise at.wrong(value, f"what is there {fault}") if reference else at.mistake(fault)
+    return Secret(found)
+
+
+def referenced(value: object, at: Place) -> tuple[str, bool]:
+    """What is to be kept secret, and whether the value was a reference to it."""
     if not isinstance(value, str) or not value:
         raise at.mistake("must be a text: the secret itself, env:NAME or file:PATH")
     reference = _SECRET_REFERENCE.fullmatch(value)
     found = _follow(reference[1], reference[2], at) if reference else str(value)
-    if not _VISIBLE_ASCII.fullmatch(found):
-        fault = "must be visible ASCII characters, without spaces"
-        raise at.wrong(value, f"what is there {fault}") if reference else at.mistake(fault)
-    return Secret(found)
+    return found, reference is not None
+
+
+def visible(text: str) -> bool:
+    """Whether it is one word of visible ASCII characters."""
+    return _VISIBLE_ASCII.fullmatch(text) is not None
 
 
 def _follow(kind: str, target: str, at: Place) -> str:

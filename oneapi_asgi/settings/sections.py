@@ -5,13 +5,13 @@ Money is in nano-dollars here, as everywhere, and in dollars in the file; durati
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Struct
 
 from ..keys import key_digest, key_prefix
-from ..models import Channel, Price, Secret, Tier, TokenDraft
+from ..models import Channel, Limit, LimitScope, Period, Price, Secret, Tier, TokenDraft
 from ..providers.catalog import find_provider
 from ..upstream import Timeouts
 from .places import Place, SettingsError
@@ -25,15 +25,16 @@ from .readers import (
     provider_id,
     seconds,
     secret,
-    storage_url,
     text,
     whole,
 )
 from .tables import listed, mapping, table
+from .urls import SecretUrl, redis_url, storage_url
 
 __all__ = [
     "CacheSettings",
     "ChannelSettings",
+    "IdempotencySettings",
     "LimitSettings",
     "OutboundSettings",
     "PriceSettings",
@@ -46,6 +47,7 @@ __all__ = [
     "TimeoutSettings",
     "TokenSettings",
     "read_channel",
+    "read_limit",
     "read_price",
     "read_settings",
     "read_token",
@@ -55,21 +57,35 @@ _texts = listed(text)
 _some_texts = listed(text, least=1)
 _networks = listed(network)
 _rate = whole(1, 1_000_000)
+_count = whole(0, 1_000_000_000)
 _tokens = whole(1, 100_000_000)
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True):
-    """``trusted_proxies`` are the networks whose ``X-Forwarded-For`` is believed."""
+    """``trusted_proxies`` are the networks whose ``X-Forwarded-For`` is believed. ``requests_per_minute`` holds for
+    tokens that have no such number of their own; None for no limit."""
 
     host: Annotated[str, text] = "127.0.0.1"
     port: Annotated[int, whole(1, 65535)] = 3000
     workers: Annotated[int, whole(1, 256)] = 1
     trusted_proxies: Annotated[tuple[str, ...], _networks] = ()
     graceful_timeout: Annotated[float, seconds] = 30.0
+    body_bytes: Annotated[int, whole(1024, 1 << 30)] = 32 << 20
+    requests_per_minute: Annotated[int | None, _rate] = None
 
 
 class StorageSettings(Struct, frozen=True, kw_only=True):
-    url: Annotated[str, storage_url] = "sqlite:///oneapi.db"
+    """``redis`` is what replicas share beside the database, ``replicas`` how many gateways share both, at least.
+    Records are kept for ``retention_days``; None for ever."""
+
+    url: Annotated[SecretUrl, storage_url] = SecretUrl("sqlite:///oneapi.db")
+    redis: Annotated[SecretUrl | None, redis_url] = None
+    replicas: Annotated[int, whole(1, 1000)] = 1
+    retention_days: Annotated[int | None, whole(1, 36_500)] = None
+
+    @property
+    def in_memory(self) -> bool:
+        return self.url.scheme == "memory"
 
 
 class RoutingSettings(Struct, frozen=True, kw_only=True):
@@ -89,11 +105,11 @@ class TimeoutSettings(Struct, frozen=True, kw_only=True):
         return Timeouts(connect=self.connect, first_byte=self.first_byte, idle=self.idle, total=self.total)
 
 
-class LimitSettings(Struct, frozen=True, kw_only=True):
-    """``requests_per_minute`` holds for tokens that have no limit of their own; None for no limit."""
+class IdempotencySettings(Struct, frozen=True, kw_only=True):
+    """How long the answer to an Idempotency-Key is kept, and the most bytes that it may have."""
 
-    body_bytes: Annotated[int, whole(1024, 1 << 30)] = 32 << 20
-    requests_per_minute: Annotated[int | None, _rate] = None
+    keep_hours: Annotated[int, whole(1, 720)] = 24
+    max_answer: Annotated[int, whole(0, (1 << 24) - 1)] = 1 << 20
 
 
 class OutboundSettings(Struct, frozen=True, kw_only=True):
@@ -173,6 +189,32 @@ class TokenSettings(Struct, frozen=True, kw_only=True):
         )
 
 
+class LimitSettings(Struct, frozen=True, kw_only=True):
+    """A ``Limit``. ``budget_usd`` is in nano-dollars once read."""
+
+    scope: Annotated[LimitScope, choice(*get_args(LimitScope))]
+    name: Annotated[str, text] = "*"
+    requests_per_minute: Annotated[int | None, _count] = None
+    tokens_per_minute: Annotated[int | None, _count] = None
+    concurrent_calls: Annotated[int | None, _count] = None
+    budget_usd: Annotated[int | None, dollars] = None
+    period: Annotated[Period, choice(*get_args(Period))] = "month"
+    rolling: Annotated[bool, flag] = False
+
+    def limit(self) -> Limit:
+        """As a limit that has not been saved yet."""
+        return Limit(
+            scope=self.scope,
+            name=self.name,
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
+            concurrent_calls=self.concurrent_calls,
+            budget=self.budget_usd,
+            period=self.period,
+            rolling=self.rolling,
+        )
+
+
 class _Parts(Struct, frozen=True, kw_only=True):
     """The parts of a ``Price``, None where they are not given."""
 
@@ -224,6 +266,14 @@ def _check_channel(channel: ChannelSettings, at: Place) -> Iterator[SettingsErro
         yield at.key("api_key").mistake(f'missing; provider "{provider.id}" needs one')
 
 
+def _check_limit(limit: LimitSettings, at: Place) -> Iterator[SettingsError]:
+    limited = ("requests_per_minute", "tokens_per_minute", "concurrent_calls", "budget_usd")
+    if all(getattr(limit, key) is None for key in limited):
+        yield at.key("budget_usd").mistake(f"missing; a limit has at least one of {', '.join(limited)}")
+    elif limit.budget_usd is None and (limit.period != "month" or limit.rolling):
+        yield at.key("budget_usd").mistake("missing; only a budget has a period: rates are per minute")
+
+
 def _check_price(price: PriceSettings, at: Place) -> Iterator[SettingsError]:
     # A tier replaces the price whole: what it left out by mistake would be free, or cost what plain tokens cost.
     for index, tier in enumerate(price.tiers):
@@ -243,7 +293,26 @@ def _check_pricing(pricing: PricingSettings, at: Place) -> Iterator[SettingsErro
 
 read_channel = table(ChannelSettings, _check_channel)
 read_token = table(TokenSettings)
+read_limit = table(LimitSettings, _check_limit)
 read_price = table(PriceSettings, _check_price)
+
+
+_all_limits = listed(read_limit)
+
+
+def _limits(value: object, at: Place) -> tuple[LimitSettings, ...]:
+    if isinstance(value, Mapping):
+        raise at.mistake(
+            "must be a list: write [[limits]] before each; body_bytes and the requests_per_minute of tokens without a "
+            "number of their own belong into [server]"
+        )
+    limits = _all_limits(value, at)
+    first: dict[tuple[object, ...], int] = {}
+    for index, limit in enumerate(limits):
+        same = first.setdefault((limit.scope, limit.name, limit.period, limit.rolling), index)
+        if same != index:
+            raise at.item(index).mistake(f"has the scope, name and period of {at.item(same)}: make one of them")
+    return limits
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -253,22 +322,24 @@ class Settings(Struct, frozen=True, kw_only=True):
     storage: Annotated[StorageSettings, table(StorageSettings)] = StorageSettings()
     routing: Annotated[RoutingSettings, table(RoutingSettings)] = RoutingSettings()
     timeouts: Annotated[TimeoutSettings, table(TimeoutSettings)] = TimeoutSettings()
-    limits: Annotated[LimitSettings, table(LimitSettings)] = LimitSettings()
+    idempotency: Annotated[IdempotencySettings, table(IdempotencySettings)] = IdempotencySettings()
     outbound: Annotated[OutboundSettings, table(OutboundSettings)] = OutboundSettings()
     pricing: Annotated[PricingSettings, table(PricingSettings, _check_pricing)] = PricingSettings()
     cache: Annotated[CacheSettings, table(CacheSettings)] = CacheSettings()
     channels: Annotated[tuple[ChannelSettings, ...], listed(read_channel, unique=("name",))] = ()
     tokens: Annotated[tuple[TokenSettings, ...], listed(read_token, unique=("name", "key"))] = ()
     prices: Annotated[tuple[PriceSettings, ...], listed(read_price, unique=("model",))] = ()
+    limits: Annotated[tuple[LimitSettings, ...], _limits] = ()
 
 
 def _check_settings(settings: Settings, at: Place) -> Iterator[SettingsError]:
-    if settings.storage.url == "memory:" and settings.server.workers > 1:
-        yield (
-            at.key("server")
-            .key("workers")
-            .wrong(settings.server.workers, 'must be 1 with storage.url = "memory:", which processes cannot share')
-        )
+    if not settings.storage.in_memory:
+        return
+    for section, key in (("server", "workers"), ("storage", "replicas")):
+        several = getattr(getattr(settings, section), key)
+        if several > 1:
+            place = at.key(section).key(key)
+            yield place.wrong(several, 'must be 1 with storage.url = "memory:", which processes cannot share')
 
 
 read_settings = table(Settings, _check_settings)

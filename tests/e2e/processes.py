@@ -27,17 +27,27 @@ def free_port() -> int:
         return port
 
 
-def configured(folder: Path, base_url: str, *, quota_usd: str = "10", prices: str = "", more: str = "") -> Path:
-    """A configuration file with one channel, one token and an SQLite file beside it."""
+def configured(
+    folder: Path,
+    base_url: str,
+    *,
+    storage: str = "",
+    quota_usd: str = "10",
+    prices: str = "",
+    server: str = "",
+    more: str = "",
+) -> Path:
+    """A configuration file with one channel, one token and an SQLite file beside it, or what ``storage`` says."""
     path = folder / "gateway.toml"
     path.write_text(f"""
 {more}
 [storage]
-url = "sqlite:///{folder}/gateway.db"
+{storage or f'url = "sqlite:///{folder}/gateway.db"'}
 [outbound]
 allow = ["127.0.0.0/8"]
 [server]
 graceful_timeout = 1
+{server}
 [[channels]]
 name = "only"
 base_url = "{base_url}"

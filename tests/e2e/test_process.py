@@ -195,7 +195,7 @@ async def send_large(api: str, *, chunked: bool, megabytes: int = 100) -> tuple[
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
 async def test_a_body_of_100_megabytes(tmp_path: Path, chunked: bool) -> None:
     async with FakeUpstream() as fake:
-        with gateway(configured(tmp_path, fake.url, more="[limits]\nbody_bytes = 4194304")) as (process, api):
+        with gateway(configured(tmp_path, fake.url, server="body_bytes = 4194304")) as (process, api):
             memory = psutil.Process(process.pid).memory_info
             async with httpx2.AsyncClient(trust_env=False) as client:
                 assert (await client.post(f"{api}/chat/completions", json=CHAT, headers=AUTH)).status_code == 200
