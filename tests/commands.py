@@ -62,6 +62,8 @@ def serve_once() -> None:
     settings = load_settings(find_config({}), {})
     stored(
         lambda storage: storage.declare(
-            [section.channel() for section in settings.channels], [section.draft() for section in settings.tokens]
+            [section.channel() for section in settings.channels],
+            [section.draft() for section in settings.tokens],
+            [section.limit() for section in settings.limits],
         )
     )
