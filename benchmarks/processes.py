@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -17,7 +17,7 @@ import psutil
 from .load import Load
 from .traffic import Mode
 
-__all__ = ["Server", "free_port", "module", "run_load", "running"]
+__all__ = ["Server", "cpu_of", "free_port", "module", "run_load", "running"]
 
 PROXY_CORE, OTHER_CORE = 0, 1
 START_SECONDS = 30.0
@@ -33,14 +33,22 @@ class Server:
 
     def cpu(self) -> float:
         """Seconds of CPU so far, user and system."""
-        return sum(times.user + times.system for times in (process.cpu_times() for process in self._family()))
+        return cpu_of(self._process)
 
     def resident(self) -> int:
         """Bytes of memory in use."""
-        return sum(process.memory_info().rss for process in self._family())
+        return sum(process.memory_info().rss for process in (self._process, *self._process.children(recursive=True)))
 
-    def _family(self) -> list[psutil.Process]:
-        return [self._process, *self._process.children(recursive=True)]
+
+def cpu_of(process: psutil.Process) -> float:
+    """Seconds of CPU so far, user and system, of a process and its children, those that have ended too."""
+    times = process.cpu_times()
+    spent = times.user + times.system + times.children_user + times.children_system
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it ends in this moment
+            times = child.cpu_times()
+            spent += times.user + times.system
+    return float(spent)
 
 
 def module(name: str, **options: object) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from msgspec import Struct
 
 from .load import Load
+from .markdown import Column, markdown, number
 from .traffic import EVENTS, Mode
 
 __all__ = ["Measured", "Row", "rows_of", "table"]
@@ -85,27 +86,21 @@ def _first_byte(rounds: list[Measured]) -> float:
     return median(one.load.first_byte for one in rounds) * 1e3
 
 
-COLUMNS = (
+COLUMNS: Sequence[Column[Row]] = (
     ("load", lambda row: row.mode),
     ("c", lambda row: str(row.connections)),
     ("proxy", lambda row: row.proxy),
     ("req/s", lambda row: f"{row.rate:,.0f}"),
-    ("CPU µs/req", lambda row: _number(row.cpu, 0)),
-    ("CPU µs/event", lambda row: _number(row.event_cpu, 1)),
-    ("× floor", lambda row: _number(row.ratio, 2)),
-    ("p50 ms", lambda row: _number(row.p50, 2)),
-    ("p99 ms", lambda row: _number(row.p99, 2)),
-    ("first byte ms", lambda row: _number(row.first_byte, 2)),
-    ("added ms", lambda row: _number(row.added, 2)),
-    ("RSS MB", lambda row: _number(row.resident, 0)),
+    ("CPU µs/req", lambda row: number(row.cpu)),
+    ("CPU µs/event", lambda row: number(row.event_cpu, 1)),
+    ("× floor", lambda row: number(row.ratio, 2)),
+    ("p50 ms", lambda row: number(row.p50, 2)),
+    ("p99 ms", lambda row: number(row.p99, 2)),
+    ("first byte ms", lambda row: number(row.first_byte, 2)),
+    ("added ms", lambda row: number(row.added, 2)),
+    ("RSS MB", lambda row: number(row.resident)),
 )
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}"
-
-
 def table(rows: Iterable[Row]) -> str:
-    lines = ["| " + " | ".join(name for name, _ in COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-    lines += ["| " + " | ".join(cell(row) for _, cell in COLUMNS) + " |" for row in rows]
-    return "\n".join(lines)
+    return markdown(COLUMNS, rows)
