@@ -2,7 +2,8 @@
 
 ``Gateway`` is the whole, mountable under any ASGI app; every component in it can be used alone. The standalone app is
 ``oneapi_asgi.app.create_app``, storage on SQL is ``oneapi_asgi.storage.sql.SQLStorage`` (both need the ``standalone``
-extra), what replicas share ``oneapi_asgi.storage.redis.SharedRedis`` (the ``redis`` extra), help for tests is in ``oneapi_asgi.testing``.
+extra), what replicas share is ``oneapi_asgi.storage.redis.SharedRedis`` (the ``redis`` extra), help for tests is in
+``oneapi_asgi.testing``.
 """
 
 from .auth import KeyAuthenticator, TokenAuth

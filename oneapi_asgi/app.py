@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from hashlib import sha256
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from .models import Price
 from .ports import Storage
 from .rates import LocalRates
 from .settings import PricingSettings, Settings, find_config, load_settings
+from .spool import Spool
 from .storage.memory import MemoryStorage
 from .upstream import AddressGuard
 
@@ -153,7 +155,16 @@ def create_gateway(settings: Settings) -> Gateway:
         keep_answers=settings.idempotency.keep_hours * 3600,
         max_answer=settings.idempotency.max_answer,
         keep_records=None if days is None else days * 86_400,
+        spool=_spool(settings),
     )
+
+
+def _spool(settings: Settings) -> Spool | None:
+    """Several gateways with databases of their own may share a folder."""
+    storage = settings.storage
+    if storage.in_memory:
+        return None
+    return Spool(storage.spool, ledger=sha256(storage.url.reveal().encode()).hexdigest()[:16])
 
 
 def _default_price(pricing: PricingSettings) -> Price | None:

@@ -45,6 +45,7 @@ from .relay import Relay
 from .revision import Revision
 from .revocation import Revocation, RevocationGuard
 from .routing import ChannelPool, ModelRouter
+from .spool import Spool
 from .upstream import HttpxUpstream, Timeouts, Upstream
 
 __all__ = ["Gateway"]
@@ -65,6 +66,8 @@ class Gateway:
     for all of them, and each tells the others of changes, failed channels and ended calls. Without it each of
     ``processes`` lets through its part of every rate. ``poll_interval`` is how many seconds a change in the storage may
     take to be seen, whatever is shared; a running call whose token is revoked ends within one second more.
+
+    Settlements that the storage does not take are kept in ``spool`` as well, until it does.
 
     Answers to an Idempotency-Key are kept for ``keep_answers`` seconds, records for ``keep_records`` (None: for ever).
     ``/healthz`` and ``/readyz`` are answered without a key, also before the start. The other options are those of the
@@ -97,6 +100,7 @@ class Gateway:
         keep_answers: float = 86_400.0,
         max_answer: int = MAX_ANSWER,
         keep_records: float | None = None,
+        spool: Spool | None = None,
         on_error: OnError = Refusal,
     ) -> None:
         self._declare = _declaration(storage, channels, tokens, limits)
@@ -115,7 +119,7 @@ class Gateway:
             unknown=unknown_model,
             default=default_price,
         )
-        self.quota = Quota(storage, self.prices, limits=book, budgets=storage, default_max_output=default_max_output)
+        self.quota = _quota(storage, self.prices, book, default_max_output, spool)
         self._authenticator = KeyAuthenticator(storage, revision=revision, ttl=token_ttl)
         self._revocation = Revocation(self._authenticator.recheck, revision)
         self._shared = shared
@@ -225,7 +229,7 @@ class Gateway:
             self.quota,
             self.records,
             self._idempotency,
-            Reaper(self.storage),
+            Reaper(self.storage, grace=self.quota.lease),
             Housekeeping(self._chores),
             self._revocation,
         )
@@ -245,6 +249,12 @@ class Gateway:
             call.cancel()
         if calls:
             await asyncio.wait(calls, timeout=_DRAIN_SECONDS)
+
+
+def _quota(
+    storage: CallStorage, prices: PriceBook, book: LimitBook, default_max_output: int, spool: Spool | None
+) -> Quota:
+    return Quota(storage, prices, limits=book, budgets=storage, default_max_output=default_max_output, spool=spool)
 
 
 def _revision(storage: CallStorage, shared: Shared | None, interval: float) -> Revision:

@@ -124,6 +124,11 @@ class GroupCommit(Generic[Item, Outcome]):
     def started(self) -> bool:
         return self._worker is not None
 
+    @property
+    def abandoned(self) -> list[Item]:
+        """What was posted, and not committed by the time the context was left."""
+        return [item for item, future, _ in (*self._taken, *self._waiting) if future is None and not self.started]
+
     def submit(self, item: Item) -> asyncio.Future[Outcome]:
         """The future outcome of an item.
 

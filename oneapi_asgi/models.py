@@ -56,7 +56,8 @@ TokenStatus = Literal["enabled", "disabled", "expired", "exhausted"]
 LimitScope = Literal["token", "user", "group", "model", "channel"]
 
 Period = Literal["day", "week", "month"]
-"""Of a budget. Calendar ones begin at midnight UTC, a week on Monday, a month on its first; a rolling month has 30 days."""
+"""Of a budget. By the calendar it begins at midnight UTC, a week on Monday, a month on its first. A rolling month has
+30 days."""
 
 AskKind = Literal["requests", "tokens", "calls"]
 """What a limit counts: requests or tokens in a minute, or calls at one moment."""

@@ -334,9 +334,9 @@ class ChannelAdmin(Protocol):
 
 class LimitAdmin(Protocol):
     async def save_limit(self, limit: Limit) -> Limit:
-        """Insert (``id`` 0) or overwrite a limit, and return it with its id. A changed budget moves what is left of it by
-        the difference; what was spent beyond the new one is owed until it returns. ``scope``, ``name``, ``period`` and
-        ``rolling`` of a limit stay what they were.
+        """Insert (``id`` 0) or overwrite a limit, and return it with its id. A changed budget moves what is left of it
+        by the difference; what was spent beyond the new one is owed until it returns. ``scope``, ``name``, ``period``
+        and ``rolling`` of a limit stay what they were.
 
         :raises ValueError: there is another limit with these, or they were changed
         :raises KeyError: there is no limit with that id

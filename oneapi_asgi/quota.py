@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -36,6 +36,7 @@ from .models import NANO, Checkpoint, Ended, Price, Reserve, Reserved, Settle, S
 from .ports import BudgetStore, Ledger, LedgerAnswer, LedgerOperation
 from .pricebook import PriceBook
 from .pricing import cost, guess_input, most
+from .spool import Spool
 from .wire.operations import Operation
 from .wire.request import Head
 
@@ -117,7 +118,8 @@ class Quota:
     accounts that ``budgets`` opens: give both, or there are none. ``default_max_output`` are the output tokens taken
     for granted where neither the call nor the price says how many there may be. A reservation that was not renewed for
     ``lease`` seconds may be ended by whoever finds it; every ``checkpoint`` seconds those of running calls are renewed.
-    What the ledger does not answer within ``deadline`` seconds is refused.
+    What the ledger does not answer within ``deadline`` seconds is refused. Settlements that it does not take are kept
+    in ``spool`` as well, should this process end before the ledger is back.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class Quota:
         lease: float = 120.0,
         checkpoint: float = 5.0,
         deadline: float = 2.0,
+        spool: Spool | None = None,
     ) -> None:
         if not 0 < checkpoint < lease / 2:
             raise ValueError(
@@ -146,6 +149,7 @@ class Quota:
         self._group: GroupCommit[LedgerOperation, LedgerAnswer] = GroupCommit(
             self._apply, linger=_LINGER, pace=_PACE, deadline=deadline, name="ledger"
         )
+        self._spool = spool
         self._open: dict[str, _Open] = {}
         self._unsure: set[str] = set()
         self._running = AsyncExitStack()
@@ -158,7 +162,14 @@ class Quota:
             await stack.enter_async_context(self._group)
             self._running = stack.pop_all()
         self._keeper = asyncio.create_task(self._keep(), name="checkpoints")
+        self._post_left()
         return self
+
+    def _post_left(self) -> None:
+        """What processes could not settle that have ended. It may be settled all the same: then nothing is changed."""
+        for settlement in self._spool.read() if self._spool is not None else ():
+            self._unsure.add(settlement.id)
+            self._group.post(settlement)
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -169,6 +180,7 @@ class Quota:
         for reservation, held in self._open.items():  # calls that nobody could end: they will not settle
             self._group.post(self._so_far(reservation, held))
         await self._running.__aexit__(exc_type, exc, traceback)
+        self._spool_of(self._group.abandoned)
 
     # --- before a call ------------------------------------------------------------------------------------------------
 
@@ -221,21 +233,26 @@ class Quota:
         )
 
     async def _hold(self, reserve: Reserve) -> LedgerAnswer:
+        outcome = self._group.submit(reserve)
         try:
-            return await self._group.submit(reserve)
-        except asyncio.CancelledError:
-            self._release(reserve.id)  # the hold may already be under way
-            raise
-        except GatewayError:
-            raise
+            return await outcome
         except UntriedError as error:
             raise _unavailable() from error
+        except GatewayError:
+            self._release(reserve.id, outcome)
+            raise
         except Exception as error:
-            self._release(reserve.id)  # what failed may have been the answer, not the hold
+            self._release(reserve.id, outcome)
             _log.error("the ledger failed: %s", type(error).__name__)
             raise _unavailable() from error
+        except BaseException:
+            self._release(reserve.id, outcome)
+            raise
 
-    def _release(self, reservation: str) -> None:
+    def _release(self, reservation: str, outcome: asyncio.Future[LedgerAnswer]) -> None:
+        """What failed may have been the answer, and who left may have left too late: the hold may stand. If it is still
+        to be made, it must not be made after its release."""
+        outcome.cancel()
         self._unsure.add(reservation)
         self._group.post(Settle(reservation, 0))
 
@@ -287,13 +304,21 @@ class Quota:
             raise
         except BaseException:
             self._unsure.update([each.id for each in operations if isinstance(each, Settle)])
+            self._spool_of(operations)
             raise
         for operation, answer in zip(operations, answers, strict=False):  # the group counts them
             if isinstance(answer, Ended):
                 self._missed(operation)
         if self._unsure:
             self._unsure.difference_update([each.id for each in operations])
+        if self._spool is not None and not self._spool.empty:
+            self._spool.forget([each.id for each in operations if isinstance(each, Settle)])
         return answers
+
+    def _spool_of(self, operations: Iterable[LedgerOperation]) -> None:
+        """Releases need not be kept: what nobody settles returns by itself."""
+        if self._spool is not None:
+            self._spool.keep([each for each in operations if isinstance(each, Settle) and each.cost])
 
     def _missed(self, operation: LedgerOperation) -> None:
         """Tell of money that could not be booked: somebody ended the reservation that this process held. Not of what

@@ -1,6 +1,6 @@
 """What a ledger that is away could not be told, in a file that outlives a process which ends before the ledger is back.
 
-    quota = Quota(ledger, prices, spool=Spool("/var/lib/oneapi/spool"))
+    quota = Quota(ledger, prices, spool=Spool("/var/lib/oneapi/spool", ledger="main"))
 
 A settlement that the ledger did not take is appended, and on the disk before the ledger is asked again. The file goes
 when the ledger has taken all that is in it. Files that others left are settled at the start; several processes may do
@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,19 +27,24 @@ _SUFFIX = ".settlements"
 
 
 class Spool:
-    """Files in ``folder``, which is made when it is first needed. Whatever is wrong with it is logged: a call that was
-    made is not refused for it. Its methods block, for as long as the disk takes."""
+    """Files in ``folder``, which is made when it is first needed. ``ledger`` (letters, digits, dots) tells them from
+    those for other ledgers. Whatever is wrong with the folder is logged: a call that was made is not refused for it.
+    The methods block, for as long as the disk takes."""
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, ledger: str = "ledger") -> None:
         self._folder = Path(folder)
-        self._own = self._folder / f"{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
+        self._ledger = ledger
+        self._own = self._folder / f"{ledger}-{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
         self._kept: set[str] = set()
-        self._left: tuple[Path, ...] = ()
+        self._left: dict[Path, int] = {}
 
     def read(self) -> list[Settle]:
         """What others left here. ``forget`` removes it."""
-        self._left = tuple(sorted(self._folder.glob(f"*{_SUFFIX}")))
-        found = [settlement for path in self._left for settlement in _settlements(path)]
+        found: list[Settle] = []
+        for path in sorted(self._folder.glob(f"{self._ledger}-*{_SUFFIX}")):
+            content = _content(path)
+            self._left[path] = len(content)
+            found += _settlements(path, content)
         self._kept.update([settlement.id for settlement in found])
         return found
 
@@ -65,12 +70,10 @@ class Spool:
         self._kept.difference_update(reservations)
         if self._kept:
             return
-        for path in (self._own, *self._left):
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                _log.error("%s cannot be removed: %s", path, error.strerror)
-        self._left = ()
+        _remove(self._own)
+        for path, size in self._left.items():
+            _remove(path, size)
+        self._left.clear()
 
 
 def _append(path: Path, settlements: Sequence[Settle]) -> None:
@@ -81,14 +84,28 @@ def _append(path: Path, settlements: Sequence[Settle]) -> None:
         os.fsync(file.fileno())
 
 
-def _settlements(path: Path) -> Iterable[Settle]:
-    """A line that was not written to its end was not promised to anybody."""
+def _remove(path: Path, size: int | None = None) -> None:
+    """Unless it has another size: then somebody lives who writes to it."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        if size is None or path.stat().st_size == size:
+            path.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        _log.error("%s cannot be removed: %s", path, error.strerror)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         _log.error("%s cannot be read: %s", path, error.strerror)
-        return
-    for line in filter(None, lines):
+        return b""
+
+
+def _settlements(path: Path, content: bytes) -> Iterator[Settle]:
+    """A line that was not written to its end was not promised to anybody."""
+    for line in filter(None, content.split(b"\n")):
         try:
             yield msgspec.json.decode(line, type=Settle)
         except msgspec.DecodeError:

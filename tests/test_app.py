@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from oneapi_asgi.app import announce, app_from_environ, create_app, create_gateway, open_shared
+from oneapi_asgi.app import announce, app_from_environ, create_app, create_gateway, open_shared, open_storage
 from oneapi_asgi.errors import NotStarted
+from oneapi_asgi.gateway import Gateway
 from oneapi_asgi.health import CoolDown, Unjudged
+from oneapi_asgi.models import CallRecord
+from oneapi_asgi.queries import RecordQuery
 from oneapi_asgi.settings import load_settings
+from oneapi_asgi.storage.memory import MemoryStorage
 from oneapi_asgi.testing import StreamingClient
 
 CONFIG = """
@@ -117,3 +123,26 @@ key = "sk-of-ann"
         ]
     assert [answer.status for answer in answers] == [404] * admitted + [429]
     assert [dict(answer.headers)["x-ratelimit-remaining-requests"] for answer in answers[-2:]] == ["0", "0"]
+
+
+async def test_old_records_are_deleted_after_the_days_that_the_settings_say(tmp_path: Path) -> None:
+    day = 86_400.0
+    path = tmp_path / "oneapi.toml"
+    path.write_text(f'[storage]\nurl = "sqlite:///{tmp_path}/oneapi.db"\nretention_days = 30\n')
+    settings = load_settings(path, {})
+    records = [CallRecord(id=f"r{days}", at=time.time() - days * day, operation="chat") for days in (1, 29, 31, 400)]
+    async with open_storage(settings) as storage:
+        await storage.write_records(records)
+        async with create_gateway(settings), asyncio.timeout(5):
+            while len((await storage.find_records(RecordQuery())).records) > 2:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+        assert [record.id for record in (await storage.find_records(RecordQuery())).records] == ["r1", "r29"]
+
+
+def test_a_storage_that_cannot_delete_records_is_told_at_once() -> None:
+    class Forever(MemoryStorage):
+        prune_records = None  # type: ignore[assignment]
+
+    Gateway(Forever())
+    with pytest.raises(TypeError, match="Forever cannot delete records"):
+        Gateway(Forever(), keep_records=1.0)

@@ -20,7 +20,7 @@ LEVELS = (
     ("flight", "keys", "ports"),
     ("wire",),
     ("announced", "call", "genai", "group", "housekeeping", "pricing"),
-    ("providers", "rates", "revision", "storage", "upstream"),
+    ("providers", "rates", "revision", "spool", "storage", "upstream"),
     ("failure", "health", "http", "limitbook", "pricebook"),
     ("auth", "delivery", "idempotency", "meter", "quota", "ratelimit", "reaper", "record", "revocation", "routing"),
     ("relay",),

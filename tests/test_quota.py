@@ -59,6 +59,21 @@ async def test_a_ledger_that_hangs_refuses_in_time_and_holds_nothing() -> None:
     assert [balance.available for balance in await bank.balances(token.accounts[1:])] == [100 * COST]
 
 
+async def test_a_ledger_may_say_itself_why_it_refuses() -> None:
+    class Full(Unavailable):
+        def __init__(self) -> None:
+            super().__init__("Too many connections.", retry_after=3)
+
+    bank = Bank()
+    token = await bank.caller()
+    async with opened(bank) as quota:
+        bank.after = [Full]
+        with pytest.raises(Full):
+            await begin(quota, token)
+        await quota.settled()
+    assert bank.states() == {"released": 1}
+
+
 async def test_who_leaves_while_the_hold_is_made_leaves_nothing_held() -> None:
     bank = Bank()
     token = await bank.caller()

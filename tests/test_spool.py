@@ -44,6 +44,21 @@ def test_the_files_go_when_all_is_settled(tmp_path: Path) -> None:
     assert Spool(tmp_path).read() == [C]
 
 
+def test_a_file_that_grew_meanwhile_stays(tmp_path: Path) -> None:
+    first, second = Spool(tmp_path), Spool(tmp_path)
+    first.keep([A])
+    second.read()
+    first.keep([B])
+    second.forget(["a"])
+    assert Spool(tmp_path).read() == [A, B]
+
+
+def test_ledgers_are_kept_apart(tmp_path: Path) -> None:
+    Spool(tmp_path, ledger="one").keep([A])
+    assert Spool(tmp_path, ledger="another").read() == []
+    assert Spool(tmp_path, ledger="one").read() == [A]
+
+
 def test_a_line_that_broke_off_takes_nothing_along(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Spool(tmp_path).keep([A, B])
     (path,) = files(tmp_path)

@@ -76,12 +76,14 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
 
 class StorageSettings(Struct, frozen=True, kw_only=True):
     """``redis`` is what replicas share beside the database, ``replicas`` how many gateways share both, at least.
-    Records are kept for ``retention_days``; None for ever."""
+    Records are kept for ``retention_days``; None for ever. ``spool`` is the folder for settlements that the database
+    does not take."""
 
     url: Annotated[SecretUrl, storage_url] = SecretUrl("sqlite:///oneapi.db")
     redis: Annotated[SecretUrl | None, redis_url] = None
     replicas: Annotated[int, whole(1, 1000)] = 1
     retention_days: Annotated[int | None, whole(1, 36_500)] = None
+    spool: Annotated[str, text] = "oneapi.spool"
 
     @property
     def in_memory(self) -> bool:

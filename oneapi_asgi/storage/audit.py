@@ -119,7 +119,7 @@ def _shape_faults(books: Books) -> Iterator[str]:
         yield "an amount is less than 0"
     elif books.balance and books.overdraft:
         yield "it has a balance, and an overdraft as well"
-    if (books.kind == "budget") is not (books.period in PERIODS):
+    if books.period not in (PERIODS if books.kind == "budget" else (None,)):
         yield f"its period is {books.period}"
 
 

@@ -206,6 +206,21 @@ async def test_more_than_was_held_is_owed(parts: tuple[Kind, Adapter], tmp_path:
         assert len(rig.fake.journal) == 1
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_failed_attempts_are_free(parts: tuple[Kind, Adapter], stream: bool, tmp_path: Path) -> None:
+    kind, adapter = parts
+    async with open_rig(make_storage(kind, tmp_path), adapter, fakes=3, health=Unjudged()) as rig:
+        rig.fakes[0].script(Answer(status=500, parts=[Part(b"{}")]))
+        rig.fakes[1].script(Answer(head=False, then="reset"))
+        assert (await rig.post(chat(stream=stream, tokens=9))).status_code == 200
+        record = await rig.record()
+        assert [attempt.failure for attempt in record.attempts] == ["status_500", "cut", ""]
+        assert record.usage is not None
+        assert record.usage == rig.fakes[2].journal[0].usage
+        assert record.cost == cost(record.usage, PRICE) == await rig.used()
+        assert await rig.held() == 0
+
+
 # --- cancelled wherever it was ----------------------------------------------------------------------------------------
 
 

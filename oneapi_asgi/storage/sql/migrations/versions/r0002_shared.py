@@ -190,7 +190,7 @@ def _add_up() -> None:
     for row in connection.execute(sa.select(*key, *sums).group_by(*places)).all():
         number, user, token, channel, model, calls, bad, cost, duration, *rest = row
         values = (_day(int(number)), user, token, channel, model, calls, int(bad), int(cost), duration, *map(int, rest))
-        connection.execute(_TOTALS.insert().values(dict(zip(names, values, strict=True))))
+        connection.execute(sa.insert(_TOTALS).values(dict(zip(names, values, strict=True))))
 
 
 def _not_negative(count: sa.ColumnElement[int]) -> sa.ColumnElement[int]:

@@ -1,0 +1,246 @@
+"""Struck at every await between the hold and the settlement: nothing stays held, and all agree on what was charged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+from e2e.serving import KEY, PRICE
+from starlette.types import ASGIApp
+
+from attack.inside import event
+from attack.struck import Line, Place, Strike, Struck, awaits_of
+from oneapi_asgi import MemoryStorage, Usage, delivery, quota, relay
+from oneapi_asgi.call import Call
+from oneapi_asgi.errors import Unavailable
+from oneapi_asgi.limitbook import LimitBook
+from oneapi_asgi.models import Candidate, Channel, Limit, Price, Token, TokenDraft
+from oneapi_asgi.ports import LedgerAnswer, LedgerOperation
+from oneapi_asgi.pricebook import PriceBook
+from oneapi_asgi.quota import Quota, QuotaGuard
+from oneapi_asgi.ratelimit import ChannelLimits, RateLimiter
+from oneapi_asgi.relay import Relay
+from oneapi_asgi.revision import Revision
+from oneapi_asgi.upstream.seam import Incoming, Outgoing, Timeouts, UpstreamFault
+
+CHANNELS = tuple(
+    Channel(id=number, name=name, base_url="http://127.0.0.1:9/v1") for number, name in enumerate("abc", 1)
+)
+JSON, EVENTS, SOUND = "application/json", "text/event-stream", "audio/mpeg"
+WORDS = [event("word") for _ in range(3)]
+END = [event(end=True), event(usage=Usage(input=7, output=3)), b"data: [DONE]\n\n"]
+WHOLE = [b'{"choices":[],', b'"usage":{"prompt_tokens":7,"completion_tokens":3}}']
+HANG = b"<hang>"
+
+
+class Script(NamedTuple):
+    """What one channel answers. An exception among the pieces is raised there."""
+
+    pieces: Sequence[bytes | Exception]
+    kind: str = EVENTS
+    status: int = 200
+
+
+CUT = UpstreamFault("cut")
+BAD = Script([b"{}"], JSON, 500)
+GOOD = Script([*WORDS, *END])
+
+SCENARIOS: dict[str, Sequence[Script]] = {
+    "whole": [Script(WHOLE, JSON)],
+    "events": [GOOD],
+    "raw": [Script([b"so", b"und"], SOUND)],
+    "the caller's fault": [Script([b'{"error":{"message":"no"}}'], JSON, 400)],
+    "all fail": [BAD, Script([CUT], JSON), Script([b'{"error":{}}'], JSON)],
+    "the third serves": [BAD, Script([event(), CUT]), GOOD],
+    "refused to connect": [Script([], "connect"), GOOD],
+    "events, cut": [Script([*WORDS, CUT])],
+    "raw, cut": [Script([b"so", CUT], SOUND)],
+    "an end without content": [Script([event(), event(end=True).rstrip()])],
+    "late": [Script([HANG])],
+    "late amid events": [Script([*WORDS, HANG])],
+    "the caller leaves": [Script([*WORDS, HANG])],
+    "over its limits": [BAD, BAD, GOOD],
+    "out of budget": [BAD, GOOD],
+    "out of all budgets": [],
+    "limits that cannot be read": [BAD],
+}
+
+POINTS: dict[Line, Place] = {
+    **awaits_of(quota, ["Quota.reserve", "Quota._funds", "Quota._hold", "QuotaGuard.__call__"]),
+    **awaits_of(
+        relay,
+        ["Relay.__call__"]
+        + [f"_Exchange.{name}" for name in ("run", "_walk", "_admitted", "_attempt", "_delivered")]
+        + [f"_Exchange.{name}" for name in ("_cut_short", "_refuse")],
+    ),
+    **awaits_of(
+        delivery,
+        [f"Delivery.{name}" for name in ("deliver", "break_off", "_refused", "_whole", "_raw", "_events", "_end")]
+        + ["Delivery._start", "Delivery._body", "_read"],
+    ),
+}
+
+
+NEVER_WAITS: dict[Place, str] = {
+    ("Relay.__call__", "parsed(scope, receive, max_body=self._max_body)"): "the guard has read the body",
+    ("_Exchange._cut_short", "asyncio.timeout(_LAST_WORDS)"): "what is awaited is within",
+}
+
+
+class Answer:
+    def __init__(self, script: Script) -> None:
+        self.status = script.status
+        self.headers = [("content-type", script.kind)]
+        self._pieces = script.pieces
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            await asyncio.sleep(0)
+            if isinstance(piece, Exception):
+                raise piece
+            if piece is HANG:
+                await asyncio.sleep(60)
+            yield piece
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+
+
+class Upstreams:
+    """Answers as the script of the channel says that is asked: their order is that of the plan."""
+
+    def __init__(self, scripts: Sequence[Script]) -> None:
+        self._scripts = iter(scripts)
+
+    async def send(self, request: Outgoing) -> Incoming:
+        await asyncio.sleep(0)
+        script = next(self._scripts)
+        if script.kind == "connect":
+            raise UpstreamFault("connect")
+        return Answer(script)
+
+
+class Waiting(MemoryStorage):
+    """No answer comes at once."""
+
+    async def apply(self, operations: Sequence[LedgerOperation]) -> Sequence[LedgerAnswer]:
+        await asyncio.sleep(0)
+        answers = await super().apply(operations)
+        await asyncio.sleep(0)
+        return answers
+
+    async def price(self, model: str) -> Price:
+        """Of a catalog."""
+        await asyncio.sleep(0)
+        return PRICE
+
+    def held(self) -> list[str]:
+        return [hold.id for hold in self._holds.values() if hold.state == "held"]
+
+
+class Counting:
+    """Leave to make an attempt, after a moment."""
+
+    def __init__(self, limits: ChannelLimits, *, broken: bool) -> None:
+        self._limits = limits
+        self._broken = broken
+
+    async def enter(self, call: Call, channel: Channel) -> Any:
+        await asyncio.sleep(0)
+        if self._broken and call.attempts:
+            raise Unavailable("Limits cannot be read.")
+        return await self._limits.enter(call, channel)
+
+
+class Caller:
+    def __init__(self, name: str, token: Token) -> None:
+        self.call = Call(token=token, plan=tuple(Candidate(channel, 0, "m") for channel in CHANNELS))
+        self.scope: Any = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "query_string": b""}
+        self.scope |= {"headers": [(b"content-type", b"application/json")], "oneapi_asgi.call": self.call}
+        self._leaves = name == "the caller leaves"
+        self._asked = False
+        self._content = asyncio.Event()
+
+    async def receive(self) -> Any:
+        await asyncio.sleep(0)
+        if not self._asked:
+            self._asked = True
+            body = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}],"max_tokens":9}'
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._content.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        await asyncio.sleep(0)
+        if self._leaves and message.get("body"):
+            self._content.set()
+
+
+async def storage_of(name: str) -> tuple[Waiting, Token]:
+    storage = Waiting()
+    await storage.save_limit(Limit(scope="user", budget=10**9, period="day"))
+    if name == "over its limits":
+        await storage.save_limit(Limit(scope="channel", name="a", requests_per_minute=0))
+    if name == "out of budget":
+        await storage.save_limit(Limit(scope="channel", name="a", budget=1, period="day"))
+    if name == "out of all budgets":
+        await storage.save_limit(Limit(scope="channel", budget=1, period="day"))
+    await storage.add_user("bob", wallet=10**9)
+    return storage, await storage.add_token(TokenDraft(name="bob", digest=KEY, quota=10**9, user="bob"))
+
+
+class Left(NamedTuple):
+    """What is left of a call that was struck."""
+
+    hit: bool
+    seen: set[Line]
+
+
+async def strike(name: str, at: int, how: Strike) -> Left:
+    storage, token = await storage_of(name)
+    revision = Revision(storage, interval=0)
+    book = LimitBook(storage, revision=revision)
+    prices = PriceBook(storage, revision=revision, catalog=storage)
+    admission = Counting(ChannelLimits(RateLimiter(limits=book)), broken=name == "limits that cannot be read")
+    timeouts = Timeouts(total=0.02 if name.startswith("late") else 60.0)
+    upstream = Upstreams(SCENARIOS[name])
+    caller = Caller(name, token)
+    async with Quota(storage, prices, limits=book, budgets=storage) as quota_:
+        inner: ASGIApp = Relay(upstream, admission=admission, timeouts=timeouts)
+        app = QuotaGuard(inner, quota_)
+        struck = Struck(app(caller.scope, caller.receive, caller.send), at, how)
+
+        async def run() -> None:
+            await struck
+
+        task = asyncio.create_task(run())
+        done, _ = await asyncio.wait([task], timeout=10)
+        assert done, "it hangs"
+        if not task.cancelled():
+            task.exception()
+        await quota_.settled()
+        assert quota_._open == {}
+    assert storage.held() == []
+    used = [balance.used for balance in await storage.balances(token.accounts)]
+    assert used == [caller.call.cost] * 2
+    return Left(struck.hit, struck.seen)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "cancelled for good", "OSError", "ValueError"])
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_nothing_stays_held(name: str, how: Strike) -> None:
+    strikes = 0
+    while (await strike(name, strikes, how)).hit:
+        strikes += 1
+    assert strikes > 10
+
+
+async def test_every_await_was_struck() -> None:
+    """Those in the source are those that were walked over: none of them is left out above."""
+    places: set[Place] = set()
+    for name in SCENARIOS:
+        seen = (await strike(name, 10**9, "cancelled")).seen
+        places |= {POINTS[line] for line in seen if line in POINTS}
+    assert set(POINTS.values()) - places == NEVER_WAITS.keys()
