@@ -229,7 +229,7 @@ class Gateway:
             self.quota,
             self.records,
             self._idempotency,
-            Reaper(self.storage, grace=self.quota.lease),
+            Reaper(self.storage),
             Housekeeping(self._chores),
             self._revocation,
         )

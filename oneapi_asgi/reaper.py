@@ -1,10 +1,10 @@
 """Gives back what calls held that never ended: those of a process that died. Any number of processes may reap.
 
-    async with quota, Reaper(ledger, grace=quota.lease): ...
+    async with quota, Reaper(ledger): ...
 
 That is for the host's lifespan. ``interval`` says how often it looks, in seconds. When the ledger was away, leases ran
 out that nobody could renew, and calls ended that could not be settled: so nothing is taken back until it has answered
-for ``grace`` seconds.
+for ``grace`` seconds. Nor at the start, as nobody knows how long it was away before.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Reaper:
         ledger: Expiring,
         *,
         interval: float = 30.0,
-        grace: float = 120.0,
+        grace: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
         self._interval = interval
         self._grace = grace
         self._clock = clock
-        self._resume: float | None = float("-inf")  # None while the ledger is away
+        self._resume: float | None = None  # while the ledger is away
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
