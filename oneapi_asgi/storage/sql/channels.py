@@ -18,6 +18,7 @@ __all__ = [
     "delete_channel",
     "list_channels",
     "list_prices",
+    "lock_revision",
     "move_revision",
     "pulse",
     "save_channel",
@@ -31,6 +32,11 @@ _PULSE = select(meta.c.value, Epoch()).where(meta.c.name == "revision")
 def pulse(connection: Connection, clock: Clock) -> Pulse:
     revision, now = connection.execute(_PULSE).one()
     return Pulse(int(revision), clock(float(now)))
+
+
+def lock_revision(connection: Connection) -> None:
+    """Have whoever else changes something wait, until this transaction has ended."""
+    connection.execute(select(meta.c.value).where(meta.c.name == "revision").with_for_update())
 
 
 def move_revision(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from ...models import Channel, Limit, TokenDraft
 from ..declaring import compare_channels, compare_limits, compare_tokens
 from ..ledger import check_quota
-from .channels import change_channels, declared_channels, list_channels, move_revision
+from .channels import change_channels, declared_channels, list_channels, lock_revision, move_revision
 from .ledger import Circuits, Clock
 from .limits import change_limits, declared_limits, list_limits
 from .tokens import change_tokens, known_tokens, user_id
@@ -26,6 +26,7 @@ def declare(
     clock: Clock,
 ) -> None:
     """See ``ports.Declarations.declare``."""
+    lock_revision(connection)  # replicas that start together declare the same: one after the other, so that one does
     for draft in tokens:
         check_quota(draft.quota)
         user_id(connection, draft.user)

@@ -15,6 +15,11 @@ _TIMEOUTS = {"55P03", "57014", 1205, 1969, 3024}
 """Lock not available, query canceled. ER_LOCK_WAIT_TIMEOUT, ER_STATEMENT_TIMEOUT (MariaDB), ER_QUERY_TIMEOUT."""
 
 
+_GONE = ("08", "57P0")
+"""Of PostgreSQL's states: connection exceptions, and a server that shuts down or has crashed. Its driver's own errors
+do not tell the dialect so much, unless it has the connection at hand."""
+
+
 def is_conflict(error: BaseException) -> bool:
     """It lost against another transaction, and was rolled back: tried again it may well succeed."""
     return not _CONFLICTS.isdisjoint(_codes(error))
@@ -39,5 +44,7 @@ def is_disconnect(error: BaseException, connection: AsyncConnection | None) -> b
         return error.connection_invalidated
     if connection is None:
         return False
+    if any(isinstance(code, str) and code.startswith(_GONE) for code in _codes(error)):
+        return True
     dialect = connection.dialect
     return isinstance(error, dialect.loaded_dbapi.Error) and dialect.is_disconnect(error, None, None)

@@ -27,7 +27,7 @@ _PLACE = (records.c.at, records.c.seq)
 _NEWEST = (records.c.at.desc(), records.c.seq.desc())
 
 _INSERT = Insertion(records, *RECORD_COLUMNS)
-_written = Lookup(lambda ids: select(records.c.id).where(records.c.id.in_(ids)))
+_written = Lookup(lambda among: select(records.c.id).where(among(records.c.id)))
 
 
 def write_records(connection: Connection, written: Sequence[CallRecord]) -> None:

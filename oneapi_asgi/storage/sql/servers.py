@@ -58,6 +58,8 @@ def _of_postgresql(plan: str) -> dict[str, Any]:
         "lock_timeout": f"{_LOCK_WAIT}s",
         "idle_in_transaction_session_timeout": f"{_IDLE}s",
         "plan_cache_mode": plan,
+        # A page that an index points to is not four times as dear as the next one, on any disk of today.
+        "random_page_cost": "1.1",
         "application_name": "oneapi-asgi",
     }
     return {"server_settings": settings}

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeAlias, cast
 
+import msgspec
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     BindParameter,
+    ColumnClause,
     ColumnElement,
     Connection,
     Dialect,
     Executable,
     Select,
+    String,
     Table,
     bindparam,
     case,
@@ -31,16 +35,21 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-__all__ = ["LARGEST", "Addition", "Change", "Cursor", "Insertion", "Lookup", "cursor", "param", "text_of"]
+__all__ = ["LARGEST", "Addition", "Among", "Change", "Cursor", "Insertion", "Lookup", "cursor", "param", "text_of"]
 
 LARGEST = 2**63 - 1
 """Of the whole numbers that a column holds."""
 
+_encode = msgspec.json.Encoder().encode
+_ROWS = "rows"
+_COLLATION = " COLLATE utf8mb4_0900_bin"
 _SIZES = (1, 8, 32, 128, 512)
 
 
@@ -131,16 +140,20 @@ class Change:
         text = self._texts.get(dialect.name)
         if text is None:
             names = [*self._to, *(f"seen_{name}" for name in self._seen)]
-            text = self._texts[dialect.name] = text_of(self._construct(dialect), dialect, names)
-        _run(cursor, dialect, text, rows)
+            order = [_ROWS] if dialect.name == "mysql" else names
+            text = self._texts[dialect.name] = text_of(self._construct(dialect), dialect, order)
+        if dialect.name == "mysql":
+            cursor.execute(text, (_encode(rows).decode(),))
+        else:
+            _run(cursor, dialect, text, rows)
         return cursor.rowcount
 
     def _construct(self, dialect: Dialect) -> Executable:
         columns = {name: name for name in self._to} | {f"seen_{name}": name for name in self._seen}
         given: dict[str, ColumnElement[Any]]
-        if dialect.name == "postgresql":
-            arrays = _arrays(self._table, columns)
-            given = {name: arrays.c[name] for name in columns}
+        if dialect.name in _TABLES:
+            rows = _TABLES[dialect.name](self._table, columns)
+            given = {name: rows.c[name] for name in columns}
         else:
             given = {name: param(name) for name in columns}
         seen = [self._table.c[name] == given[f"seen_{name}"] for name in self._seen]
@@ -154,6 +167,39 @@ def _arrays(table: Table, columns: dict[str, str]) -> TableValuedAlias:
     return func.unnest(*arrays).table_valued(*kinds, name="given").render_derived()
 
 
+class _JsonTable(FunctionElement[Any]):
+    """An array of rows, each an array of values in the order of ``kinds``."""
+
+    inherit_cache = False
+
+    def __init__(self, kinds: Sequence[ColumnClause[Any]]) -> None:
+        super().__init__(param(_ROWS))
+        self.kinds = kinds
+
+
+@compiles(_JsonTable, "mysql", "mariadb")
+def _json_table(element: _JsonTable, compiler: SQLCompiler, **options: Any) -> str:
+    process = compiler.dialect.type_compiler_instance.process
+    # MySQL would compare names by another collation than that of the tables, or not at all; MariaDB takes the tables'.
+    mysql_only = not getattr(compiler.dialect, "is_mariadb", False)
+    columns = [
+        f"{kind.name} {process(kind.type)}{_COLLATION if mysql_only and isinstance(kind.type, String) else ''} "
+        f"PATH '$[{place}]'"
+        for place, kind in enumerate(element.kinds)
+    ]
+    return f"JSON_TABLE({compiler.process(element.clauses, **options)}, '$[*]' COLUMNS ({', '.join(columns)}))"
+
+
+def _lines(table: Table, columns: dict[str, str]) -> TableValuedAlias:
+    """The rows as a table made of one JSON text: the drivers of MySQL would send an ``UPDATE`` for each of them."""
+    kinds = [column(name, table.c[source].type) for name, source in columns.items()]
+    return _JsonTable(kinds).table_valued(*kinds, name="given")
+
+
+_TABLES = {"postgresql": _arrays, "mysql": _lines}
+"""How many rows are given as one table, where they can be."""
+
+
 def _run(cursor: DBAPICursor, dialect: Dialect, text: str, rows: Sequence[Sequence[Any]]) -> None:
     if dialect.name == "postgresql":
         cursor.execute(text, [*map(list, zip(*rows, strict=True))])
@@ -161,13 +207,18 @@ def _run(cursor: DBAPICursor, dialect: Dialect, text: str, rows: Sequence[Sequen
         cursor.executemany(text, rows)
 
 
-class Lookup:
-    """``SELECT … WHERE … IN (values)`` for any number of values, in a few sizes of text; the last value fills up.
+Among: TypeAlias = Callable[[ColumnElement[Any]], ColumnElement[bool]]
+"""The condition that a column has one of the values."""
 
-    ``build`` makes the statement from its parameters.
+
+class Lookup:
+    """``SELECT`` of the rows that have one of any number of values; ``build`` makes it from that condition.
+
+    PostgreSQL takes the values as one array, which it plans at once. Others take them one by one, in a few sizes of
+    text; the last value fills up.
     """
 
-    def __init__(self, build: Callable[[Sequence[BindParameter[Any]]], Select[Any]]) -> None:
+    def __init__(self, build: Callable[[Among], Select[Any]]) -> None:
         self._build = build
         self._texts: dict[tuple[str, int], str] = {}
 
@@ -175,8 +226,11 @@ class Lookup:
         found: list[Any] = []
         for start in range(0, len(values), _SIZES[-1]):
             part = values[start : start + _SIZES[-1]]
-            size = next(size for size in _SIZES if size >= len(part))
-            cursor.execute(self._text(dialect, size), (*part, *[part[-1]] * (size - len(part))))
+            if dialect.name == "postgresql":
+                cursor.execute(self._text(dialect, 1), ([*part],))
+            else:
+                size = next(size for size in _SIZES if size >= len(part))
+                cursor.execute(self._text(dialect, size), (*part, *[part[-1]] * (size - len(part))))
             found.extend(cursor.fetchall())
         return found
 
@@ -184,9 +238,17 @@ class Lookup:
         text = self._texts.get((dialect.name, size))
         if text is None:
             names = [f"v{n}" for n in range(size)]
-            text = text_of(self._build([param(name) for name in names]), dialect, names)
-            self._texts[dialect.name, size] = text
+            among = _in_array if dialect.name == "postgresql" else partial(_in_list, names=names)
+            text = self._texts[dialect.name, size] = text_of(self._build(among), dialect, names)
         return text
+
+
+def _in_array(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    return column == func.any(bindparam("p_v0", type_=ARRAY(column.type)))
+
+
+def _in_list(column: ColumnElement[Any], names: Sequence[str]) -> ColumnElement[bool]:
+    return column.in_([param(name) for name in names])
 
 
 class Cursor:

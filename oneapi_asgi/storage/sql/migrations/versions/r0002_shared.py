@@ -1,4 +1,4 @@
-"""Budgets, checkpoints, totals of records, Idempotency-Keys and redemption codes.
+"""Budgets, checkpoints, totals of records, Idempotency-Keys and redemption codes; entries without foreign keys.
 
 An expansion only: a replica of the version before goes on to work on it, as it names its columns and fills all that
 has no default. Where the server ends the transaction at each change, one that broke off may be run again.
@@ -22,6 +22,7 @@ def upgrade() -> None:
     _accounts({column["name"] for column in there.get_columns("accounts")})
     _reservations({column["name"] for column in there.get_columns("reservations")})
     _records({str(index["name"]) for index in there.get_indexes("records")})
+    _transfers({str(key["name"]) for key in there.get_foreign_keys("transfers")})
     tables = set(there.get_table_names())
     for name, make in (
         ("windows", _windows),
@@ -60,6 +61,15 @@ def _records(there: set[str]) -> None:
         if name not in there:
             where = sa.text(unusual) if unusual else None
             op.create_index(op.f(name), "records", columns, sqlite_where=where, postgresql_where=where)
+
+
+def _transfers(there: set[str]) -> None:
+    if names := there & {"fk_transfers_debit_account", "fk_transfers_credit_account"}:
+        with op.batch_alter_table("transfers") as table:
+            for name in sorted(names):
+                table.drop_constraint(name, type_="foreignkey")
+    for index in sa.inspect(op.get_bind()).get_indexes("transfers"):  # MySQL made them for the keys
+        op.drop_index(str(index["name"]), "transfers")
 
 
 def _windows() -> None:
