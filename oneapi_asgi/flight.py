@@ -47,7 +47,7 @@ class Flight(Generic[Answer]):
         ask: Callable[[], Awaitable[Answer]],
         *,
         what: str,
-        timeout: float = 3.0,
+        timeout: float = 2.0,
         rest: float = 0.2,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -40,7 +40,7 @@ class Revision:
         store: RevisionStore,
         *,
         interval: float = 0.5,
-        timeout: float = 3.0,
+        timeout: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if interval < 0:
