@@ -123,6 +123,7 @@ async def test_nobody_gets_an_answer_that_was_left_over(adapter: Adapter) -> Non
 
 class Failing(MemoryStorage):
     what = ""
+    asked = False
 
     async def list_channels(self) -> Sequence[Channel]:
         await self._unless("channels")
@@ -133,6 +134,7 @@ class Failing(MemoryStorage):
         return await super().list_prices()
 
     async def pulse(self) -> Pulse:
+        self.asked = True
         await self._unless("revision")
         return await super().pulse()
 
@@ -148,6 +150,8 @@ async def test_a_store_that_fails_once_is_told_as_503(what: str) -> None:
     storage = Failing()
     gateway, accounts = await gateway_on(storage, Stub(rng), health=Unjudged())
     async with gateway:
+        while not storage.asked:  # noqa: ASYNC110  # by the reaper, at its start
+            await asyncio.sleep(0)
         storage.what = what
         first = Caller(gateway, rng, stream=False)
         await asyncio.wait([first.task])
