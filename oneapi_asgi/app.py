@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from .upstream.aiohttp import AiohttpUpstream
 
 __all__ = [
-    "announce",
+    "announcer",
     "app_from_environ",
     "create_app",
     "create_gateway",
@@ -81,18 +84,25 @@ def open_shared(settings: Settings) -> SharedRedis | None:
         return None
     with needs("redis"):
         from .storage.redis import SharedRedis
-    return SharedRedis(url.reveal(), local=LocalRates(), replicas=_processes(settings))
+    return SharedRedis(url.reveal(), local=LocalRates(), prefix=_redis_prefix(settings), replicas=_processes(settings))
 
 
-async def announce(settings: Settings, revision: int) -> None:
-    """Tell the gateways that run of a change that was made beside them. Without a Redis they find out by themselves,
-    within the poll interval."""
+def _redis_prefix(settings: Settings) -> str:
+    return f"oneapi:{_database(settings)}:"
+
+
+def announcer(settings: Settings) -> Callable[[int], Awaitable[object]] | None:
+    """What tells the gateways that run of a change that was made beside them; never raises. Without a Redis, None: they
+    find out by themselves, within the poll interval.
+
+    :raises MissingExtra: it needs what is not installed
+    """
     url = settings.storage.redis
     if url is None:
-        return
+        return None
     with needs("redis"):
         from .storage.redis import tell
-    await tell(url.reveal(), REVISION, str(revision))
+    return lambda revision: tell(url.reveal(), REVISION, str(revision), prefix=_redis_prefix(settings))
 
 
 def _processes(settings: Settings) -> int:
@@ -160,11 +170,17 @@ def create_gateway(settings: Settings) -> Gateway:
 
 
 def _spool(settings: Settings) -> Spool | None:
-    """Several gateways with databases of their own may share a folder."""
-    storage = settings.storage
-    if storage.in_memory:
-        return None
-    return Spool(storage.spool, ledger=sha256(storage.url.reveal().encode()).hexdigest()[:16])
+    return None if settings.storage.in_memory else Spool(settings.storage.spool, ledger=_database(settings))
+
+
+def _database(settings: Settings) -> str:
+    """A name for the database that stays when it moves to another host, or its password changes: gateways on others
+    may share a Redis, or a folder, with those on this one."""
+    scheme, _, rest = settings.storage.url.reveal().partition("://")
+    family = scheme.partition("+")[0].replace("postgresql", "postgres").replace("mariadb", "mysql")
+    path = rest.partition("?")[0].partition("/")[2]
+    name = str(Path(path).absolute()) if family == "sqlite" else path
+    return sha256(f"{family}:{name}".encode()).hexdigest()[:16]
 
 
 def _default_price(pricing: PricingSettings) -> Price | None:
@@ -200,6 +216,8 @@ def app_from_environ() -> ASGIApp:
 
     :raises SettingsError: they are mistaken
     """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("oneapi_asgi").setLevel(logging.INFO)
     app = create_app(load_settings(find_config(os.environ), os.environ))
     _settle_memory()
     return app

@@ -23,4 +23,5 @@ def needs(extra: str) -> Iterator[None]:
         missing = (error.name or "").partition(".")[0]
         if missing in ("", __package__):
             raise
-        raise MissingExtra(f"oneapi-asgi needs {missing}: pip install 'oneapi-asgi[{extra}]'", name=missing) from error
+        remedy = f"pip install 'oneapi-asgi[{extra}]', in a checkout pip install '.[{extra}]'"
+        raise MissingExtra(f"oneapi-asgi needs {missing}: {remedy}", name=missing) from error

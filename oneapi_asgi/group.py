@@ -125,9 +125,14 @@ class GroupCommit(Generic[Item, Outcome]):
         return self._worker is not None
 
     @property
-    def abandoned(self) -> list[Item]:
-        """What was posted, and not committed by the time the context was left."""
-        return [item for item, future, _ in (*self._taken, *self._waiting) if future is None and not self.started]
+    def failing(self) -> bool:
+        """Whether the last commit failed."""
+        return self._failures > 0
+
+    @property
+    def posted(self) -> list[Item]:
+        """What was posted, and is not committed yet; after the context was left, what never was."""
+        return [item for item, future, _ in (*self._taken, *self._waiting) if future is None]
 
     def submit(self, item: Item) -> asyncio.Future[Outcome]:
         """The future outcome of an item.

@@ -95,7 +95,7 @@ class PriceBook:
             return self._default
         if self._unknown == "free" or not limited:
             return Price()
-        _log.warning("no price for the model %r: set one with 'price set'", names[0])
+        _log.warning("no price for the model %r: set one: oneapi-asgi price set MODEL", names[0])
         raise Forbidden(
             f"The model {names[0]!r} has no price, so calls with a quota cannot be charged for it. "
             "Ask the operator to set one.",

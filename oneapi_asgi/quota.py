@@ -21,6 +21,7 @@ import logging
 import math
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
@@ -32,7 +33,7 @@ from .errors import BudgetExceeded, GatewayError, InsufficientQuota, TryLater, U
 from .group import GroupCommit, UntriedError
 from .http import MAX_BODY, ClientGoneError, OnError, Refusal, parsed
 from .limitbook import Budget, BudgetAccounts, LimitBook
-from .models import NANO, Checkpoint, Ended, Price, Reserve, Reserved, Settle, Short, Token
+from .models import Checkpoint, Ended, Price, Reserve, Reserved, Settle, Short, Token
 from .ports import BudgetStore, Ledger, LedgerAnswer, LedgerOperation
 from .pricebook import PriceBook
 from .pricing import cost, guess_input, most
@@ -179,8 +180,10 @@ class Quota:
             await asyncio.wait([self._keeper])
         for reservation, held in self._open.items():  # calls that nobody could end: they will not settle
             self._group.post(self._so_far(reservation, held))
+        if self._group.failing:  # whoever stops this process may not have the patience that the ledger needs
+            self._spool_of(self._group.posted)
         await self._running.__aexit__(exc_type, exc, traceback)
-        self._spool_of(self._group.abandoned)
+        self._spool_of(self._group.posted)
 
     # --- before a call ------------------------------------------------------------------------------------------------
 
@@ -289,7 +292,10 @@ class Quota:
     def settle(self, reservation: str, cost: int) -> None:
         """Have a reservation ended at this cost in nano-dollars. Returns at once; the worker sees to it."""
         held = self._open.pop(reservation, None)
-        self._group.post(Settle(reservation, cost, held.funds.spare(held.call) if held is not None else ()))
+        settlement = Settle(reservation, cost, held.funds.spare(held.call) if held is not None else ())
+        self._group.post(settlement)
+        if self._group.failing:
+            self._spool_of((settlement,))
 
     async def settled(self) -> None:
         """Wait until everything that was handed in is in the ledger."""
@@ -304,7 +310,7 @@ class Quota:
             raise
         except BaseException:
             self._unsure.update([each.id for each in operations if isinstance(each, Settle)])
-            self._spool_of(operations)
+            self._spool_of((*operations, *self._group.posted))
             raise
         for operation, answer in zip(operations, answers, strict=False):  # the group counts them
             if isinstance(answer, Ended):
@@ -326,6 +332,8 @@ class Quota:
         if isinstance(operation, Settle):
             if operation.id not in self._unsure:
                 _log.error("reservation %s had ended before its cost of %d was booked", operation.id, operation.cost)
+            elif operation.cost:  # most often by an attempt whose answer got lost
+                _log.warning("reservation %s had ended when it was settled again, at %d", operation.id, operation.cost)
         elif isinstance(operation, Checkpoint) and self._open.pop(operation.id, None) is not None:
             _log.error("reservation %s has ended while its call runs, at a cost of %d", operation.id, operation.cost)
 
@@ -404,7 +412,8 @@ def _insufficient(token: Token, short: Short, needed: int) -> InsufficientQuota:
 
 
 def _dollars(nano: int) -> str:
-    return f"${nano / NANO:.6f}"
+    """To the nano-dollar, without zeros at the end; what is owed is nothing that is left."""
+    return f"${Decimal(max(nano, 0)).scaleb(-9).normalize():f}"
 
 
 class QuotaGuard:

@@ -40,6 +40,8 @@ class Spool:
 
     def read(self) -> list[Settle]:
         """What others left here. ``forget`` removes it."""
+        if not os.access(_there(self._folder), os.W_OK):
+            _log.error("%s cannot be written: settlements would not outlive an outage of the ledger", self._folder)
         found: list[Settle] = []
         for path in sorted(self._folder.glob(f"{self._ledger}-*{_SUFFIX}")):
             content = _content(path)
@@ -50,7 +52,7 @@ class Spool:
 
     def keep(self, settlements: Iterable[Settle]) -> None:
         """Write down those that are not there yet."""
-        fresh = [each for each in settlements if each.id not in self._kept]
+        fresh = [*{each.id: each for each in settlements if each.id not in self._kept}.values()]
         if not fresh:
             return
         try:
@@ -76,10 +78,15 @@ class Spool:
         self._left.clear()
 
 
+def _there(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next((place for place in (folder.absolute(), *folder.absolute().parents) if place.exists()), folder)
+
+
 def _append(path: Path, settlements: Sequence[Settle]) -> None:
-    lines = b"".join([msgspec.json.encode(each) + b"\n" for each in settlements])
+    lines = b"\n".join([msgspec.json.encode(each) for each in settlements])
     with path.open("ab") as file:
-        file.write(lines)
+        file.write(b"\n" + lines + b"\n")  # on lines of their own, also after one that broke off on a full disk
         file.flush()
         os.fsync(file.fileno())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from oneapi_asgi.app import announce, app_from_environ, create_app, create_gateway, open_shared, open_storage
+from oneapi_asgi.app import announcer, app_from_environ, create_app, create_gateway, open_shared, open_storage
 from oneapi_asgi.errors import NotStarted
 from oneapi_asgi.gateway import Gateway
 from oneapi_asgi.health import CoolDown, Unjudged
@@ -94,7 +94,10 @@ async def test_what_replicas_share_is_opened_with_the_gateway(config: Path) -> N
         _ = shared.up
     async with StreamingClient(create_app(settings)) as client:
         assert (await client.request("GET", "/v1/models", headers=ANN)).status == 200
-    await announce(settings, 7)
+    announce = announcer(settings)
+    assert announce is not None
+    await announce(7)
+    assert announcer(load_settings(config, {})) is None
     assert open_shared(load_settings(config, {})) is None
 
 

@@ -78,7 +78,7 @@ def without(module: str, script: str, *words: str) -> subprocess.CompletedProces
 
 
 COMMAND = "from oneapi_asgi.cli import main; main()"
-REMEDY = "oneapi-asgi needs {}: pip install 'oneapi-asgi[{}]'\n"
+REMEDY = "oneapi-asgi needs {0}: pip install 'oneapi-asgi[{1}]', in a checkout pip install '.[{1}]'\n"
 
 
 @pytest.mark.parametrize(

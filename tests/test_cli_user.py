@@ -43,7 +43,7 @@ def test_a_wallet_is_credited_and_debited() -> None:
     assert run("user", "credit", "2", "-1").stderr == 'user 2 "bob": $0.000000001 left\n'
     assert "Error" in run("user", "credit", "bob", "-1", code=1).stderr
     assert rows("user", "list")[1]["left_usd"] == "0.000000001"
-    assert run("user", "credit", "root", "5").stderr == 'user 1 "root": unlimited left\n'
+    assert run("user", "credit", "root", "5").stderr == 'user 1 "root": it is unlimited, with or without\n'
     assert 'no user is named "nobody"' in run("user", "credit", "nobody", "1", code=1).stderr
 
 

@@ -164,7 +164,7 @@ async def test_a_budget_that_is_used_up_says_until_when(scope: LimitScope, whose
         assert isinstance(error, BudgetExceeded)
         assert (error.status, error.code, error.retry_after) == (429, "budget_exceeded", midnight - clock.now)
         assert f"The budget of {whose}" in error.message
-        assert "$0.000000 left, $0.000100 needed" in error.message
+        assert "$0 left, $0.0001 needed" in error.message
         assert error.should_retry is False  # nobody waits for hours
         clock.now = midnight - 30
         error = await refused(quota, token)
@@ -191,7 +191,7 @@ async def test_a_call_that_no_period_covers_is_refused_for_good() -> None:
         error = await refused(quota, token)
     assert isinstance(error, InsufficientQuota)
     assert (error.status, error.code, error.should_retry) == (403, "budget_too_small", False)
-    assert "can never cover this call: $0.000050 for a whole period" in error.message
+    assert "can never cover this call: $0.00005 for a whole period" in error.message
 
 
 async def test_a_wallet_that_is_short_is_still_told_as_such() -> None:

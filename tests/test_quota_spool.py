@@ -67,6 +67,24 @@ async def test_the_next_process_settles_what_this_one_could_not(tmp_path: Path) 
     assert bank.states() == {"released": 1, "settled": 2}, "told twice, done once"
 
 
+async def test_all_that_waits_is_written_down(tmp_path: Path) -> None:
+    """More than one group, and what ends later while the ledger is away."""
+    bank = Bank()
+    line, token = Line(bank), await bank.caller()
+    quota = Quota(line, PriceBook(bank), spool=Spool(tmp_path))
+    async with quota:
+        await begin(quota, token)
+        line.cut = True
+        for number in range(700):
+            quota.settle(f"early-{number}", COST)
+        await until(lambda: files(tmp_path) == 1)
+        quota.settle("late", COST)
+        kept = {settlement.id for settlement in Spool(tmp_path).read()}
+        assert kept == {"late", *(f"early-{number}" for number in range(700))}
+        line.cut = False
+    assert files(tmp_path) == 0
+
+
 async def test_what_was_given_up_at_the_end_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bank = Bank()
     line, token = Line(bank), await bank.caller()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,26 @@ def test_a_line_that_broke_off_takes_nothing_along(tmp_path: Path, caplog: pytes
     assert "no settlement" in caplog.text
 
 
+def test_what_follows_a_line_that_broke_off_is_whole(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.keep([A])
+    (path,) = files(tmp_path)
+    with path.open("ab") as file:  # as a full disk leaves it
+        file.write(b'{"id":"x","co')
+    spool.keep([B, C])
+    assert Spool(tmp_path).read() == [A, B, C]
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Spool(tmp_path / "not" / "yet").read() == []
+    assert caplog.text == ""
+    monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)
+    Spool(tmp_path / "not" / "yet").read()
+    assert "cannot be written" in caplog.text
+
+
 def test_a_disk_that_takes_nothing_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
     spool = Spool(tmp_path / "file" / "folder")
@@ -85,4 +106,4 @@ def test_a_disk_that_takes_nothing_is_told_of(tmp_path: Path, caplog: pytest.Log
 def test_nothing_is_changed_on_the_way(tmp_path_factory: pytest.TempPathFactory, settlements: list[Settle]) -> None:
     folder = tmp_path_factory.mktemp("spool")
     Spool(folder).keep(settlements)
-    assert Spool(folder).read() == settlements
+    assert {each.id: each for each in Spool(folder).read()} == {each.id: each for each in settlements}

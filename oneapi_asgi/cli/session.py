@@ -6,6 +6,7 @@ import asyncio
 import os
 import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -107,15 +108,19 @@ def operate(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:
         )
 
     # Imported late: it brings all that a server needs, and --help need not wait for that.
-    from ..app import announce, open_storage
+    from ..app import announcer, open_storage
+
+    announce = announcer(settings)  # what it lacks is told now: once the work is done, its result must not get lost
 
     async def run() -> T:
         async with open_storage(settings) as storage:
             before = await storage.pulse()
             result = await work(storage)
-            after = await storage.pulse()
-        if after.revision != before.revision:
-            await announce(settings, after.revision)
+            if announce is not None:
+                with suppress(StorageError):
+                    after = await storage.pulse()
+                    if after.revision != before.revision:
+                        await announce(after.revision)
         return result
 
     try:

@@ -61,14 +61,18 @@ def credit(name_or_id: str, amount: int, config: Path | None) -> None:
 
     async def move(storage: Storage) -> tuple[User, Balance]:
         user = called(name_or_id, await storage.list_users(), "user")[0]
+        (wallet,) = await storage.balances([user.wallet])
+        if amount < 0 and not wallet.unlimited and wallet.available + amount < 0:
+            held, wanted = dollars(wallet.available), dollars(-amount)
+            raise ValueError(f'user "{user.name}" has ${held}; ${wanted} cannot be taken away')
         await storage.credit(user.wallet, amount)
         (wallet,) = await storage.balances([user.wallet])
         return user, wallet
 
     user, wallet = operate(settings_of(config), move)
-    left = "unlimited" if wallet.unlimited else f"${dollars(wallet.available)}"
+    left = "it is unlimited, with or without" if wallet.unlimited else f"${dollars(wallet.available)} left"
     owed = f", ${dollars(wallet.overdraft)} owed" if wallet.overdraft else ""
-    click.echo(f'user {user.id} "{user.name}": {left} left{owed}', err=True)
+    click.echo(f'user {user.id} "{user.name}": {left}{owed}', err=True)
 
 
 @user.command("enable")

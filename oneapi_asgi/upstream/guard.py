@@ -57,7 +57,7 @@ class AddressGuard:
                 found = host if host.strip("[]") == address else f"{host} resolves to {address}, which"
                 raise BlockedAddressError(
                     f"{found} is not a public address; to reach it name its network in the guard's allow-list, "
-                    f'as [outbound] allow = ["{address}"] or ONEAPI_OUTBOUND__ALLOW=["{address}"]'
+                    f'as [outbound] allow = ["{address}"] or ONEAPI_OUTBOUND__ALLOW=\'["{address}"]\''
                 )
 
     def check_literal(self, host: str) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from servers.databases import KINDS, fresh
 from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects import sqlite
@@ -19,6 +20,7 @@ from oneapi_asgi.models import (
     CallRecord,
     Channel,
     Ended,
+    Limit,
     Price,
     Reserve,
     Reserved,
@@ -161,6 +163,25 @@ async def test_batches_larger_than_one_lookup(storage: SQLStorage, accounts: tup
     answers = await storage.apply([Reserve(str(n), accounts, 2, 2, 60.0) for n in range(1_600)])
     assert answers == [*[Reserved(2)] * 1_500, *[Short(accounts[1], 0)] * 100]
     assert await storage.apply([Settle(str(n), 1) for n in range(1_500)]) == [Settled(0)] * 1_500
+
+
+async def test_a_limit_that_many_share_may_change(storage: SQLStorage) -> None:
+    limit = await storage.save_limit(Limit(scope="token", budget=100))
+    accounts = await storage.open_budgets([(limit.id, str(number)) for number in range(2_000)])
+    async with asyncio.timeout(4):
+        await storage.save_limit(replace(limit, budget=250))
+    assert {balance.available for balance in await storage.balances([a for a in accounts if a])} == {250}
+
+
+async def test_an_error_shows_no_values(storage: SQLStorage) -> None:
+    await storage.save_channel(Channel(id=0, name="a", api_keys=(Secret("sk-VERY-SECRET"),)))
+
+    def again(connection: Connection) -> None:
+        connection.execute(schema.channels.insert(), dict(connection.execute(select(schema.channels)).mappings().one()))
+
+    with pytest.raises(DBAPIError) as told:
+        await storage._write(again)
+    assert "VERY-SECRET" not in f"{told.value} {told.value.__cause__}"
 
 
 async def test_system_accounts_are_nobodys(storage: SQLStorage, database: str) -> None:

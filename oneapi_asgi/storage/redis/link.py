@@ -194,5 +194,9 @@ class Link:
 
     def _failed(self, error: Exception) -> None:
         if self.breaker.failed():
-            _log.error("redis is not used for now: %s", type(error).__name__)
+            where = {name: self._pool.connection_kwargs.get(name) for name in ("host", "port", "db")}
+            _log.error(
+                "redis at %(host)s:%(port)s/%(db)s is not used for now: %(error)s",
+                where | {"error": type(error).__name__},
+            )
             self.opened.set()

@@ -80,7 +80,7 @@ class RedisRates:
     def _share(self, asks: Sequence[Ask]) -> list[Ask]:
         """Of this replica, at least 1: never is anything unlimited."""
         replicas = max(self._replicas(), 1)
-        shares = [max(-(-ask.limit // replicas), 1) for ask in asks]
+        shares = [max(ask.limit // replicas, 1) for ask in asks]
         return [Ask(ask.key, ask.kind, share, min(ask.amount, share)) for ask, share in zip(asks, shares, strict=True)]
 
     def _taking(self, taking: str, asks: Sequence[Ask]) -> Command:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["is_conflict", "is_disconnect", "is_timeout"]
+__all__ = ["is_conflict", "is_disconnect", "is_timeout", "is_unknown_database"]
 
 _CONFLICTS = {"40001", "40P01", 1213, 1020}
 """PostgreSQL's appendix A: serialization failure, deadlock. ER_LOCK_DEADLOCK; ER_CHECKREAD, which MariaDB gives where a
@@ -28,6 +28,11 @@ def is_conflict(error: BaseException) -> bool:
 def is_timeout(error: BaseException) -> bool:
     """The server broke it off, as it took too long."""
     return not _TIMEOUTS.isdisjoint(_codes(error))
+
+
+def is_unknown_database(error: BaseException) -> bool:
+    """The server is there, the database is not: invalid catalog name, ER_BAD_DB_ERROR."""
+    return not {"3D000", 1049}.isdisjoint(_codes(error))
 
 
 def _codes(error: BaseException) -> set[object]:

@@ -165,16 +165,18 @@ class Books:
             ]
         )
 
-    def save_account(self, account: Account, kind: str = "") -> None:
-        """Write down that money came in or was taken away, as much as the account's net moved."""
-        _, balance, _, overdraft, _ = self._seen[account.id]
-        moved = account.net - (balance - overdraft)
+    def save_funds(self, kind: str = "grant") -> None:
+        """Write down that money came in or was taken away, as much as the net of each account moved."""
+        legs: list[tuple[int, int, int, str | None, str]] = []
+        for number, account in self.accounts.items():
+            _, balance, _, overdraft, _ = self._seen[number]
+            moved, grants = account.net - (balance - overdraft), self._circuits[account.kind][0]
+            if moved > 0:
+                legs.append((grants, number, moved, None, kind))
+            elif moved < 0:
+                legs.append((number, grants, -moved, None, "withdrawal"))
         self._save_accounts()
-        grants = self._circuits[account.kind][0]
-        if moved > 0:
-            self._transfer([(grants, account.id, moved, None, kind or "grant")])
-        elif moved < 0:
-            self._transfer([(account.id, grants, -moved, None, kind or "withdrawal")])
+        self._transfer(legs)
 
     def _save_accounts(self) -> None:
         rows = []
@@ -269,15 +271,15 @@ def expire(connection: Connection, circuits: Circuits, clock: Clock) -> int:
 
 
 def credit(
-    connection: Connection, number: int, amount: int, circuits: Circuits, clock: Clock, *, kind: str = ""
+    connection: Connection, number: int, amount: int, circuits: Circuits, clock: Clock, *, kind: str = "grant"
 ) -> None:
-    """See ``ports.TokenAdmin.credit``. The entry is of this ``kind``, else a grant or a withdrawal."""
+    """See ``ports.TokenAdmin.credit``. What comes in is an entry of this ``kind``."""
     with _books(connection, circuits, clock) as books:
         books.open_accounts([number])
         account = books.accounts[number]
         check_credit(account, amount)
         account.move(amount)
-        books.save_account(account, kind)
+        books.save_funds(kind)
 
 
 def change_quota(
@@ -301,9 +303,9 @@ def set_funds(
     """Give accounts that were made with the funds ``before`` those of ``after``."""
     with _books(connection, circuits, clock) as books:
         books.open_accounts(numbers)
-        for number in numbers:
-            set_quota(books.accounts[number], before, after)
-            books.save_account(books.accounts[number])
+        for account in books.accounts.values():
+            set_quota(account, before, after)
+        books.save_funds()
 
 
 def open_account(

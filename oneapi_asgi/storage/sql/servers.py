@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from .. import StorageError
+from .faults import is_unknown_database
 from .sessions import LIMIT, Sessions, limited_on_mysql
 
 __all__ = ["explained", "runners"]
@@ -80,5 +81,6 @@ def explained(url: URL) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, StorageError) as error:
-        where = url.render_as_string(hide_password=True)
-        raise StorageError(f"cannot open {where}: {getattr(error, 'orig', error)}") from error
+        where = url.set(query={}).render_as_string(hide_password=True)  # options may hold a password, too
+        hint = "; create it first, its tables are made" if is_unknown_database(error.__cause__ or error) else ""
+        raise StorageError(f"cannot open {where}: {getattr(error, 'orig', error)}{hint}") from error

@@ -193,9 +193,10 @@ def _transaction(connection: Connection, job: _Job, stage: _Stage) -> Any:
 
 
 def limited_on_mysql(lock_wait: int, statement: int) -> str:
-    """Seconds for a lock, and for a statement: MariaDB knows a limit for all of them, MySQL for those that read."""
+    """In UTC, since its clock is read by way of local time, of which an hour comes twice a year. Seconds for a lock,
+    and for a statement: MariaDB knows a limit for all of them, MySQL for those that read."""
     return (
-        f"SET SESSION innodb_lock_wait_timeout = {lock_wait}, lock_wait_timeout = {lock_wait} "
+        f"SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {lock_wait}, lock_wait_timeout = {lock_wait} "
         f"/*M!100100 , max_statement_time = {statement} */ /*!80000 , max_execution_time = {statement * 1000} */"
     )
 
@@ -236,11 +237,15 @@ async def _close_hard(connection: AsyncConnection) -> None:
 
 
 def _told(error: Exception, stage: _Stage) -> Exception:
+    if stage.committing:
+        return StorageError("the database did not confirm what it was told: look whether it was done before a repeat")
     if stage.late or isinstance(error, TimeoutError):
         return StorageError("the database did not answer in time")
     if not stage.connected:
         reason = error.orig if isinstance(error, DBAPIError) else error
-        return StorageError(f"the database cannot be reached: {reason}")
+        told = StorageError(f"no connection to the database: {reason}")
+        told.__cause__ = error
+        return told
     if isinstance(error, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return StorageError("the connection to the database broke off")
     if is_timeout(error):

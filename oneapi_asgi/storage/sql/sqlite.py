@@ -67,7 +67,7 @@ def connect_reader(url: URL) -> Connection:
 
 
 def _connect(url: URL, begin: str, *pragmas: str) -> Connection:
-    engine = create_engine(url, poolclass=NullPool)
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)  # they may be keys
 
     @event.listens_for(engine, "connect")
     def set_up(connection: DBAPIConnection, _: Any) -> None:
