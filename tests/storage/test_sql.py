@@ -169,14 +169,14 @@ async def test_batches_larger_than_one_lookup(storage: SQLStorage, accounts: tup
 async def test_a_limit_that_many_share_may_change(storage: SQLStorage) -> None:
     limit = await storage.save_limit(Limit(scope="token", budget=100))
     accounts: list[int] = []
-    for first in range(0, 2_000, 100):
+    for first in range(0, 1_000, 100):
         opened = await storage.open_budgets([(limit.id, str(number)) for number in range(first, first + 100)])
         accounts += [account for account in opened if account is not None]
     began = time.process_time()
     await storage.save_limit(replace(limit, budget=250))
-    assert time.process_time() - began < 2, "in proportion to how many they are, not to their square"
+    assert time.process_time() - began < 1, "in proportion to how many they are, not to their square"
     assert {balance.available for balance in await storage.balances(accounts)} == {250}
-    assert len(accounts) == 2_000
+    assert len(accounts) == 1_000
 
 
 async def test_an_error_shows_no_values(storage: SQLStorage) -> None:
