@@ -24,7 +24,7 @@ from .auditor import complaints, read_books
 
 TAGGED = 50
 CALLERS = 20
-SECONDS = [5, pytest.param(30, marks=pytest.mark.slow)]
+SECONDS = [3, pytest.param(30, marks=pytest.mark.slow)]
 
 Question = Callable[[int], Coroutine[Any, Any, None]]
 
