@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from types import ModuleType
 
 from sqlalchemy import URL, Connection, insert, inspect, make_url, select, text, update
 from sqlalchemy.exc import ArgumentError
@@ -45,16 +46,22 @@ def parse(url: str) -> URL:
     return parsed.set(drivername="sqlite")
 
 
-def runners(url: URL) -> tuple[Runner, Runner]:
-    """Who writes and who reads.
+def _kind(url: URL) -> ModuleType:
+    """How such databases are reached: what knows ``runners`` and ``explained``.
 
     :raises ModuleNotFoundError: the driver is not installed
     """
     if url.drivername == "sqlite":
-        return sqlite.runners(url)
-    from . import servers  # the drivers are extras
+        return sqlite
+    from . import servers  # its drivers are extras
 
-    return servers.runners(url)
+    return servers
+
+
+def runners(url: URL) -> tuple[Runner, Runner]:
+    """Who writes and who reads."""
+    found: tuple[Runner, Runner] = _kind(url).runners(url)
+    return found
 
 
 def explained(url: URL) -> AbstractContextManager[None]:
@@ -62,11 +69,8 @@ def explained(url: URL) -> AbstractContextManager[None]:
 
     :raises StorageError:
     """
-    if url.drivername == "sqlite":
-        return sqlite.explained(url)
-    from . import servers
-
-    return servers.explained(url)
+    found: AbstractContextManager[None] = _kind(url).explained(url)
+    return found
 
 
 def prepare(connection: Connection) -> None:
