@@ -6,17 +6,28 @@ import asyncio
 import gc
 import time
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from servers.databases import server_of
 
-from oneapi_asgi.app import announcer, app_from_environ, create_app, create_gateway, open_shared, open_storage
+from oneapi_asgi.app import (
+    _database,
+    announcer,
+    app_from_environ,
+    create_app,
+    create_gateway,
+    open_shared,
+    open_storage,
+)
 from oneapi_asgi.errors import NotStarted
 from oneapi_asgi.gateway import Gateway
 from oneapi_asgi.health import CoolDown, Unjudged
 from oneapi_asgi.models import CallRecord
 from oneapi_asgi.queries import RecordQuery
-from oneapi_asgi.settings import load_settings
+from oneapi_asgi.settings import Settings, StorageSettings, load_settings
+from oneapi_asgi.settings.urls import SecretUrl
 from oneapi_asgi.storage.memory import MemoryStorage
 from oneapi_asgi.testing import StreamingClient
 
@@ -149,3 +160,44 @@ def test_a_storage_that_cannot_delete_records_is_told_at_once() -> None:
     Gateway(Forever())
     with pytest.raises(TypeError, match="Forever cannot delete records"):
         Gateway(Forever(), keep_records=1.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "another", "same"),
+    [
+        ("postgresql://a:old@one/db", "postgres://b:new@two:5433/db?sslmode=require", True),
+        ("mysql://a:old@one/db", "mariadb://a:new@two/db", True),
+        ("postgresql://a@one/db", "postgresql://a@one/other", False),
+        ("postgresql://a@one/db", "mysql://a@one/db", False),
+        ("sqlite:///oneapi.db", "sqlite:///./oneapi.db", True),
+        ("sqlite:///oneapi.db", "sqlite:////elsewhere/oneapi.db", False),
+    ],
+)
+def test_what_lies_beside_a_database_is_found_again_when_it_moves(one: str, another: str, same: bool) -> None:
+    """Its spool and its keys in Redis, also after a change of host or password; those of others are not."""
+    found = [_database(Settings(storage=StorageSettings(url=SecretUrl(url)))) for url in (one, another)]
+    assert (found[0] == found[1]) is same
+    assert found[0].isalnum()
+
+
+async def test_gateways_on_two_databases_may_share_a_redis(tmp_path: Path) -> None:
+    url = server_of("redis")
+    settings = [
+        load_settings(None, {"ONEAPI_STORAGE__URL": f"sqlite:///{tmp_path}/{name}.db", "ONEAPI_STORAGE__REDIS": url})
+        for name in ("one", "one", "another")
+    ]
+    gateways = [open_shared(each) for each in settings]
+    heard: list[list[str]] = [[], [], []]
+    async with AsyncExitStack() as stack:
+        for gateway, notes in zip(gateways, heard, strict=True):
+            assert gateway is not None
+            await stack.enter_async_context(gateway)
+            gateway.notices.subscribe("revision", notes.append)
+            await gateway.notices.listening()
+        announce = announcer(settings[0])
+        assert announce is not None
+        async with asyncio.timeout(5):
+            while not (heard[0] and heard[1]):
+                await announce(7)
+                await asyncio.sleep(0.02)
+    assert heard[2] == []
