@@ -13,9 +13,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
-from typing import Self
 
+from .background import Background
 from .ports import RecordPruner
 
 __all__ = ["Chore", "Housekeeping", "old_records"]
@@ -38,29 +37,17 @@ def old_records(
     return prune
 
 
-class Housekeeping:
+class Housekeeping(Background):
     """Does its ``chores`` every ``interval`` seconds, until nothing is left to do, as long as its context lasts.
 
     Between two batches lie ``pause`` seconds at least. What a chore is called is what it clears away, in the plural.
     """
 
     def __init__(self, chores: Mapping[str, Chore], *, interval: float = 3600.0, pause: float = 0.1) -> None:
+        super().__init__(self._keep_house, name="housekeeping")
         self._chores = dict(chores)
         self._interval = interval
         self._pause = pause
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._keep_house(), name="housekeeping")
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
 
     async def _keep_house(self) -> None:
         while True:

@@ -28,6 +28,7 @@ from typing import Literal, Self
 from msgspec.structs import replace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .background import Background
 from .call import Call, need
 from .errors import (
     BadRequest,
@@ -161,12 +162,12 @@ class Idempotency:
         self._bells = _Bells()
         self._running: dict[str, Claim] = {}
         self._group: GroupCommit[Conclude, None] = GroupCommit(self._commit, limit=_AT_ONCE, name="answers")
-        self._renewing: asyncio.Task[None] | None = None
+        self._renewing = Background(self._renew, name="answers: leases")
         self._unsubscribe: Callable[[], None] | None = None
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
-        self._renewing = asyncio.create_task(self._renew(), name="answers: leases")
+        await self._renewing.__aenter__()
         if self._notices is not None:
             self._unsubscribe = self._notices.subscribe(_NOTICE, self._bells.ring)
         return self
@@ -177,9 +178,7 @@ class Idempotency:
         if self._unsubscribe is not None:
             self._unsubscribe()
         await self._group.__aexit__(exc_type, exc, traceback)
-        if self._renewing is not None:
-            self._renewing.cancel()
-            await asyncio.wait([self._renewing])
+        await self._renewing.end()
 
     async def settled(self) -> None:
         """Wait until everything that ended is in the store."""

@@ -28,6 +28,7 @@ from typing import Self
 from msgspec import Struct
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .background import Background
 from .call import Call, need
 from .errors import BudgetExceeded, GatewayError, InsufficientQuota, TryLater, Unavailable
 from .group import GroupCommit, UntriedError
@@ -154,7 +155,7 @@ class Quota:
         self._open: dict[str, _Open] = {}
         self._unsure: set[str] = set()
         self._running = AsyncExitStack()
-        self._keeper: asyncio.Task[None] | None = None
+        self._keeper = Background(self._keep, name="checkpoints")
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -162,7 +163,7 @@ class Quota:
                 await stack.enter_async_context(self._accounts)
             await stack.enter_async_context(self._group)
             self._running = stack.pop_all()
-        self._keeper = asyncio.create_task(self._keep(), name="checkpoints")
+        await self._keeper.__aenter__()
         self._post_left()
         return self
 
@@ -175,9 +176,7 @@ class Quota:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+        await self._keeper.end()
         for reservation, held in self._open.items():  # calls that nobody could end: they will not settle
             self._group.post(self._so_far(reservation, held))
         if self._group.failing:  # whoever stops this process may not have the patience that the ledger needs

@@ -13,9 +13,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
+from .background import Background
 from .ports import RevisionStore
 
 __all__ = ["Expiring", "Reaper"]
@@ -31,7 +31,7 @@ class Expiring(RevisionStore, Protocol):
         ...
 
 
-class Reaper:
+class Reaper(Background):
     """Has the ledger release expired reservations every ``interval`` seconds, as long as its context lasts."""
 
     def __init__(
@@ -42,23 +42,12 @@ class Reaper:
         grace: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(self._reap, name="reaper")
         self._ledger = ledger
         self._interval = interval
         self._grace = grace
         self._clock = clock
         self._resume: float | None = None  # while the ledger is away
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._reap(), name="reaper")
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
 
     async def _reap(self) -> None:
         while True:

@@ -16,11 +16,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .background import Background
 from .call import Call, need
 from .errors import GatewayError, TryLater, Unavailable
 from .models import Token
@@ -43,7 +43,7 @@ class Recheck(Protocol):
         ...
 
 
-class Revocation:
+class Revocation(Background):
     """Knows the calls that are open, and looks after them every ``interval`` seconds, as long as its context lasts.
 
     Calls are checked when the revision has moved, when their token expires, and once soon after they began: a change
@@ -51,24 +51,13 @@ class Revocation:
     """
 
     def __init__(self, recheck: Recheck, revision: Revision, *, interval: float = 1.0) -> None:
+        super().__init__(self._look_after, name="revocation")
         self._recheck = recheck
         self._revision = revision
         self._interval = interval
         self._open: dict[str, Call] = {}
         self._unchecked: dict[str, Call] = {}
         self._seen = -1
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._look_after(), name="revocation")
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
 
     def begin(self, call: Call) -> None:
         self._open[call.id] = self._unchecked[call.id] = call
