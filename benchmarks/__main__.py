@@ -1,12 +1,19 @@
-"""``python -m benchmarks``, the gateway beside a bare proxy; with ``ledger`` or ``records``, what its storage takes."""
+"""``python -m benchmarks``: the gateway beside others, or what the first word names of ``COMMANDS``."""
 
 from __future__ import annotations
 
 import sys
 
-from . import ledger, proxies, records
+from . import growth, ledger, profile, proxies, records, start, workers
 
-COMMANDS = {"ledger": ledger.main, "records": records.main}
+COMMANDS = {
+    "growth": growth.main,
+    "ledger": ledger.main,
+    "profile": profile.main,
+    "records": records.main,
+    "start": start.main,
+    "workers": workers.main,
+}
 
 
 def main() -> None:

@@ -1,72 +1,126 @@
-"""The floor: the least that a proxy on the gateway's server and client library can do.
+"""The floor: the least that a proxy in Python can do. uvicorn in front, a small client on ``httptools`` behind.
 
-uvicorn in front, aiohttp behind, bytes handed on as they arrive, ``content-type`` the only header that passes. What the
-gateway costs beyond this is what its features cost.
+No features: no time-outs, no bound to what waits for a client that does not read, no second try, and only the headers
+that name and frame the body pass. What the gateway costs beyond this is what its features cost.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+import asyncio
+from typing import cast
+from urllib.parse import urlsplit
 
-import aiohttp
-import uvicorn
+import httptools
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from .bare_proxy import Send, serve
+
+HEAD = b"POST %b HTTP/1.1\r\nhost: %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+PASSED = frozenset((b"content-type", b"content-length"))
 
 
-class Floor:
-    session: aiohttp.ClientSession
+class Connection(asyncio.Protocol):
+    """One request at a time. ``arrived`` is what nobody has taken yet of the answer's body."""
+
+    transport: asyncio.Transport
+    parser: httptools.HttpResponseParser
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's own class is none of asyncio's
+        self.parser = httptools.HttpResponseParser(self)
+        self.waiter: asyncio.Future[None] | None = None
+        self.lost = False
+
+    def ask(self, request: bytes) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.arrived: list[bytes] = []
+        self.begun = self.done = False
+        self.transport.write(request)
+
+    async def news(self) -> None:
+        """Wait until something has been read.
+
+        :raises ConnectionError: the upstream has closed the connection
+        """
+        if self.lost:
+            raise ConnectionError("the upstream closed the connection within an answer")
+        self.waiter = asyncio.get_running_loop().create_future()
+        await self.waiter
+
+    def take(self) -> bytes:
+        body = self.arrived[0] if len(self.arrived) == 1 else b"".join(self.arrived)
+        self.arrived.clear()
+        return body
+
+    def data_received(self, data: bytes) -> None:
+        self.parser.feed_data(data)
+        self.wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
+        self.lost = True
+        self.wake()
+
+    def wake(self) -> None:
+        if self.waiter and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        lowered = name.lower()
+        if lowered in PASSED:
+            self.headers.append((lowered, value))
+
+    def on_headers_complete(self) -> None:
+        self.begun = True
+
+    def on_body(self, body: bytes) -> None:
+        self.arrived.append(body)
+
+    def on_message_complete(self) -> None:
+        self.done = True
+
+
+class FloorClient:
+    """Keeps every connection whose answer came to its end."""
 
     def __init__(self, upstream: str) -> None:
-        self.upstream = upstream
+        address = urlsplit(upstream)
+        self.host, self.port = address.hostname or "", address.port or 80
+        self.authority = address.netloc.encode()
+        self.idle: list[Connection] = []
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self.forward(scope["path"], await read_body(receive), send)
-        elif scope["type"] == "lifespan":
-            await self.live(receive, send)
+    async def __aenter__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        for connection in self.idle:
+            connection.transport.close()
 
     async def forward(self, path: str, body: bytes, send: Send) -> None:
-        headers = {"content-type": "application/json"}
-        async with self.session.post(self.upstream + path, data=body, headers=headers) as answer:
-            content_type = answer.headers.get("content-type", "").encode("latin-1")
-            fields = [(b"content-type", content_type)]
-            await send({"type": "http.response.start", "status": answer.status, "headers": fields})
-            async for chunk in answer.content.iter_any():
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+        connection = await self.connection()
+        connection.ask(HEAD % (path.encode(), self.authority, len(body)) + body)
+        try:
+            while not connection.begun:
+                await connection.news()
+            status = connection.parser.get_status_code()
+            await send({"type": "http.response.start", "status": status, "headers": connection.headers})
+            while not connection.done:
+                if connection.arrived:
+                    await send({"type": "http.response.body", "body": connection.take(), "more_body": True})
+                else:
+                    await connection.news()
+            await send({"type": "http.response.body", "body": connection.take()})
+        except BaseException:
+            connection.transport.abort()
+            raise
+        self.idle.append(connection)
 
-    async def live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        connector = aiohttp.TCPConnector(limit=0)
-        timeout = aiohttp.ClientTimeout(total=None)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as self.session:
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        await send({"type": "lifespan.shutdown.complete"})
-
-
-async def read_body(receive: Receive) -> bytes:
-    pieces = []
-    while True:
-        message = await receive()
-        pieces.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(pieces)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.floor")
-    parser.add_argument("--upstream", required=True, help="http://127.0.0.1:PORT")
-    parser.add_argument("--port", type=int, required=True)
-    options = parser.parse_args()
-    app: Any = Floor(options.upstream)
-    uvicorn.run(app, port=options.port, loop="uvloop", http="httptools", access_log=False, log_level="warning")
+    async def connection(self) -> Connection:
+        while self.idle:
+            connection = self.idle.pop()
+            if not connection.lost:
+                return connection
+        _, opened = await self.loop.create_connection(Connection, self.host, self.port)
+        return opened
 
 
 if __name__ == "__main__":
-    main()
+    serve("floor", FloorClient)

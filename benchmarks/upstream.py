@@ -1,26 +1,38 @@
 """An upstream that costs next to nothing: fixed answers, written by an asyncio protocol on uvloop.
 
-It tells the kind of request by a search in its body and trusts its peers to speak proper HTTP/1.1.
+What it is asked for it finds by a search in the body, and it trusts its peers to speak proper HTTP/1.1.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import re
 from typing import cast
 
 import uvloop
 
-from .traffic import ANSWER, EVENTS, PACE
+from .traffic import ANSWER, EVENTS, MANNER, PACE, Mode
 
+GOLDEN = 0.618034
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 PLAIN = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER)
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-CHUNKS = {mode: tuple(b"%x\r\n%b\r\n" % (len(event), event) for event in events) for mode, events in EVENTS.items()}
-PACED = CHUNKS["paced"]
 LAST = b"0\r\n\r\n"
-STREAM, LONG = (STREAM_HEAD + b"".join(CHUNKS[mode]) + LAST for mode in ("stream", "long"))
+CHUNKS: dict[Mode, tuple[bytes, ...]] = {
+    mode: tuple(b"%x\r\n%b\r\n" % (len(event), event) for event in events) for mode, events in EVENTS.items() if events
+}
+WHOLE = {
+    mode.encode(): STREAM_HEAD + b"".join(CHUNKS[mode]) + LAST if mode in CHUNKS else PLAIN
+    for mode in EVENTS
+    if mode not in PACE
+}
+PACED = {mode.encode(): (CHUNKS[mode], pace) for mode, pace in PACE.items()}
+PHASES = (number * GOLDEN % 1 for number in itertools.count())
+"""Of the pace: when a connection's streams have their second event. Streams that began at one moment would else have
+each of their events at one moment, and a proxy a single turn of its loop for all of them."""
+ASKED = re.compile(re.escape(MANNER) + rb"([a-z-]+)")
 
 
 class Answering(asyncio.Protocol):
@@ -29,6 +41,7 @@ class Answering(asyncio.Protocol):
     def __init__(self) -> None:
         self.buffer = b""
         self.timer: asyncio.TimerHandle | None = None
+        self.phase = next(PHASES)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's own class is none of asyncio's
@@ -44,17 +57,20 @@ class Answering(asyncio.Protocol):
             self.answer(body)
 
     def answer(self, body: bytes) -> None:
-        if b'"paced"' in body:
+        asked = ASKED.search(body)
+        manner = asked[1] if asked else b"plain"
+        if manner in PACED:
             self.transport.write(STREAM_HEAD)
-            self.write_chunk(0)
+            self.write_chunk(*PACED[manner], 0)
         else:
-            self.transport.write(LONG if b'"long"' in body else STREAM if b'"stream"' in body else PLAIN)
+            self.transport.write(WHOLE[manner])
 
-    def write_chunk(self, index: int) -> None:
-        last = index == len(PACED) - 1
-        self.transport.write(PACED[index] + LAST if last else PACED[index])
+    def write_chunk(self, chunks: tuple[bytes, ...], pace: float, index: int) -> None:
+        last = index == len(chunks) - 1
+        self.transport.write(chunks[index] + LAST if last else chunks[index])
         if not last:
-            self.timer = asyncio.get_running_loop().call_later(PACE, self.write_chunk, index + 1)
+            pause = pace if index else pace * self.phase
+            self.timer = asyncio.get_running_loop().call_later(pause, self.write_chunk, chunks, pace, index + 1)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         if self.timer:
@@ -62,7 +78,7 @@ class Answering(asyncio.Protocol):
 
 
 async def serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", port, backlog=1024)
+    server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 
