@@ -6,12 +6,19 @@ extra), what replicas share is ``oneapi_asgi.storage.redis.SharedRedis`` (the ``
 ``oneapi_asgi.testing``.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .auth import KeyAuthenticator, TokenAuth
 from .call import Call
+from .drain import Drain, DrainGuard
+from .edge import EdgeGuard
 from .endpoints import Endpoints
 from .errors import GatewayError
 from .gateway import Gateway
-from .health import CoolDown, Health, SharedCoolDown, Unjudged
+from .health import Ejection, Health, SharedEjection, Standing, Trial
 from .housekeeping import Housekeeping
 from .idempotency import Idempotency
 from .keys import key_digest, key_prefix, new_key
@@ -34,6 +41,9 @@ from .models import (
     Usage,
     User,
 )
+from .pace import Pacing
+from .planning import Planner, Route, RoutePlanner
+from .pool import ChannelPool
 from .ports import CallStorage, Shared, Storage
 from .pricebook import PriceBook, PriceCatalog
 from .quota import Quota, QuotaGuard
@@ -44,11 +54,16 @@ from .record import CallRecorder, RecordWriter
 from .relay import Relay
 from .revision import Revision
 from .revocation import Revocation, RevocationGuard
-from .routing import ChannelPool, ModelRouter
-from .storage.memory import MemoryStorage
+from .routing import ModelRouter
+from .shedding import Load, LoadShed
+from .slots import Slots
 from .upstream import AddressGuard, HttpxUpstream, Timeouts, Upstream, UpstreamFault
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .objects import Objects
+    from .storage.memory import MemoryStorage
 
 __all__ = [
     "NANO",
@@ -64,7 +79,10 @@ __all__ = [
     "Channel",
     "ChannelLimits",
     "ChannelPool",
-    "CoolDown",
+    "Drain",
+    "DrainGuard",
+    "EdgeGuard",
+    "Ejection",
     "Endpoints",
     "Gateway",
     "GatewayError",
@@ -75,10 +93,15 @@ __all__ = [
     "KeyAuthenticator",
     "Limit",
     "LimitBook",
+    "Load",
+    "LoadShed",
     "LocalRates",
     "MemoryStorage",
     "ModelList",
     "ModelRouter",
+    "Objects",
+    "Pacing",
+    "Planner",
     "Price",
     "PriceBook",
     "PriceCatalog",
@@ -92,16 +115,20 @@ __all__ = [
     "Revision",
     "Revocation",
     "RevocationGuard",
+    "Route",
+    "RoutePlanner",
     "Secret",
     "Shared",
-    "SharedCoolDown",
+    "SharedEjection",
+    "Slots",
+    "Standing",
     "Storage",
     "Tier",
     "Timeouts",
     "Token",
     "TokenAuth",
     "TokenDraft",
-    "Unjudged",
+    "Trial",
     "Upstream",
     "UpstreamFault",
     "Usage",
@@ -111,3 +138,12 @@ __all__ = [
     "key_prefix",
     "new_key",
 ]
+
+_LATER = {"MemoryStorage": "storage.memory", "Objects": "objects"}
+"""What many hosts do without: the library has to be imported in no time."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(f".{_LATER[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

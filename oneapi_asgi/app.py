@@ -15,25 +15,29 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .announced import REVISION
+from .drain import Drain
 from .extra import needs
 from .gateway import Gateway
 from .genai import GenaiPrices
-from .health import CoolDown, Unjudged
+from .health import Ejection
 from .models import Price
+from .planning import Route
 from .ports import Storage
 from .rates import LocalRates
 from .settings import PricingSettings, Settings, find_config, load_settings
 from .spool import Spool
 from .storage.memory import MemoryStorage
 from .upstream import AddressGuard
+from .upstream.installed import installed_sockets
 
 if TYPE_CHECKING:
     from .storage.redis import SharedRedis
-    from .upstream.aiohttp import AiohttpUpstream
+    from .upstream.httptools import HttptoolsUpstream
 
 __all__ = [
     "announcer",
     "app_from_environ",
+    "app_of",
     "create_app",
     "create_gateway",
     "open_shared",
@@ -54,6 +58,10 @@ _EXPOSED = (
     "retry-after",
     "retry-after-ms",
     "idempotency-replayed",
+    "request-id",
+    "x-debug-trace-id",
+    "x-oneapi-dropped-params",
+    "x-oneapi-fallback-model",
     *(f"x-ratelimit-{what}-{kind}" for what in ("limit", "remaining", "reset") for kind in ("requests", "tokens")),
 )
 """Headers of an answer that a page in a browser may read."""
@@ -109,14 +117,14 @@ def _processes(settings: Settings) -> int:
     return settings.server.workers * settings.storage.replicas
 
 
-def open_upstream(settings: Settings) -> AiohttpUpstream:
+def open_upstream(settings: Settings) -> HttptoolsUpstream:
     """The way out, not opened yet: ``async with`` opens it.
 
     :raises MissingExtra: it needs what is not installed
     """
     with needs("standalone"):
-        from .upstream.aiohttp import AiohttpUpstream
-    return AiohttpUpstream(guard=AddressGuard(settings.outbound.allow))
+        from .upstream.httptools import HttptoolsUpstream
+    return HttptoolsUpstream(guard=AddressGuard(settings.outbound.allow))
 
 
 def _built_in_prices() -> GenaiPrices:
@@ -144,6 +152,7 @@ def create_gateway(settings: Settings) -> Gateway:
     return Gateway(
         open_storage(settings),
         upstream=open_upstream(settings),
+        sockets=installed_sockets(AddressGuard(settings.outbound.allow)),
         channels=[row.channel() for row in settings.channels],
         tokens=[row.draft() for row in settings.tokens],
         limits=[row.limit() for row in settings.limits],
@@ -151,10 +160,20 @@ def create_gateway(settings: Settings) -> Gateway:
         shared=open_shared(settings),
         processes=_processes(settings),
         max_attempts=settings.routing.max_attempts,
-        health=CoolDown() if settings.routing.cool_down else Unjudged(),
+        routes=_routes(settings),
+        effort_suffixes=settings.routing.effort_suffixes,
+        fetch_hosts=settings.outbound.fetch_hosts,
+        health=None if settings.routing.cool_down else Ejection(judge=False),
+        disable_on=settings.routing.disable_on,
         timeouts=settings.timeouts.timeouts(),
+        pacing=settings.streams.pacing(),
         max_body=settings.server.body_bytes,
+        body_timeout=settings.server.body_timeout,
+        hosts=settings.server.hosts,
+        most_calls=settings.server.max_concurrent_calls,
+        max_lag=settings.server.max_lag or None,
         requests_per_minute=settings.server.requests_per_minute,
+        batches=settings.server.batches,
         trusted_proxies=settings.server.trusted_proxies,
         price_catalog=_built_in_prices(),
         unknown_model=pricing.unknown_model,
@@ -166,7 +185,15 @@ def create_gateway(settings: Settings) -> Gateway:
         max_answer=settings.idempotency.max_answer,
         keep_records=None if days is None else days * 86_400,
         spool=_spool(settings),
+        draining=Drain(grace=settings.server.graceful_timeout, delay=settings.server.drain_delay),
+        drain_on_signals=True,
     )
+
+
+def _routes(settings: Settings) -> list[Route]:
+    """Those of the settings, and for all that they do not concern one of the usual strategy."""
+    usual = settings.routing.strategy
+    return [*(row.route(usual) for row in settings.routes), Route(strategy=usual)]
 
 
 def _spool(settings: Settings) -> Spool | None:
@@ -198,27 +225,36 @@ def create_app(settings: Settings) -> ASGIApp:
     browsers = CORSMiddleware(
         gateway,
         allow_origins=["*"],
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
         expose_headers=_EXPOSED,
     )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         """Only browsers name an origin, and only they need the middleware."""
-        from_page = scope["type"] == "http" and any(name == b"origin" for name, _ in scope["headers"])
-        await (browsers if from_page else gateway)(scope, receive, send)
+        inner: ASGIApp = gateway
+        if scope["type"] == "http":
+            for name, _ in scope["headers"]:
+                if name == b"origin":
+                    inner = browsers
+        await inner(scope, receive, send)
 
     return app
 
 
 def app_from_environ() -> ASGIApp:
-    """What each worker process of a server runs: settings found as the command line finds them.
+    """What a server of one's own runs: settings found as the command line finds them.
 
     :raises SettingsError: they are mistaken
     """
+    return app_of(load_settings(find_config(os.environ), os.environ))
+
+
+def app_of(settings: Settings) -> ASGIApp:
+    """What a process runs that is there for nothing else: ``create_app``, with its log and its memory seen to."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("oneapi_asgi").setLevel(logging.INFO)
-    app = create_app(load_settings(find_config(os.environ), os.environ))
+    app = create_app(settings)
     _settle_memory()
     return app
 

@@ -30,21 +30,22 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .call import Call
 from .errors import BadRequest, Forbidden, GatewayError, Unauthenticated
 from .flight import Flight
-from .globs import matches
+from .globs import allows
 from .http import MAX_BODY, ClientGoneError, OnError, Refusal, api_path, parsed
 from .keys import key_digest
 from .models import Token
 from .ports import TokenStore
 from .revision import Following, Revision
-from .wire.operations import operation_at
+from .wire.dialects import operation_at
 
 __all__ = ["KeyAuthenticator", "TokenAuth", "check_token", "client_address", "credential", "model_allowed"]
 
 Network = IPv4Network | IPv6Network
 
-_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
+_HEADERS = frozenset((b"x-api-key", b"api-key", b"x-goog-api-key"))
 _CHANNEL_SUFFIX = re.compile(r"(.+)-([^-]+)")
 _MAX_KEY = 512
+_NONE = None, float("-inf")
 
 
 # --- decisions --------------------------------------------------------------------------------------------------------
@@ -55,31 +56,34 @@ def credential(scope: Scope) -> str:
 
     :raises Unauthenticated: it carries none, or several different ones
     """
-    keys = set(_carried(scope))
+    keys = _carried(scope)
     if not keys:
         raise Unauthenticated(
-            "No API key was given. Send it as 'Authorization: Bearer sk-…'.",
+            "No API key was given. Send it as 'Authorization: Bearer sk-…', or in the header x-api-key, x-goog-api-key "
+            "or api-key.",
             code="missing_api_key",
             headers=(("www-authenticate", "Bearer"),),
         )
-    if len(keys) > 1:
+    if len(keys) > 1 and len(set(keys)) > 1:
         raise Unauthenticated(
             "The request carries several API keys that differ. Send one of them.", code="conflicting_api_keys"
         )
-    return keys.pop()
+    return keys[0]
 
 
-def _carried(scope: Scope) -> Iterable[str]:
+def _carried(scope: Scope) -> list[str]:
+    keys = []
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, rest = value.decode("latin-1").strip().partition(" ")
             if scheme.lower() == "bearer" or not rest:
-                yield (rest or scheme).strip()
+                keys.append((rest or scheme).strip())
         elif name in _HEADERS:
-            yield value.decode("latin-1").strip()
+            keys.append(value.decode("latin-1").strip())
     query: bytes = scope.get("query_string", b"")
     if b"key=" in query:
-        yield from parse_qs(query.decode("latin-1")).get("key", ())
+        keys += parse_qs(query.decode("latin-1")).get("key", ())
+    return keys
 
 
 def client_address(scope: Scope, trusted: Iterable[Network] = ()) -> str:
@@ -147,7 +151,7 @@ def check_token(token: Token, *, now: float, client: str) -> None:
 
 def model_allowed(token: Token, model: str) -> bool:
     """Whether the token's list of models, if it has one, names this model or matches it."""
-    return not token.models or any(matches(model, pattern) for pattern in token.models)
+    return allows(token.models, model)
 
 
 # --- who it is --------------------------------------------------------------------------------------------------------
@@ -158,9 +162,20 @@ class _Keys:
     outlive it."""
 
     def __init__(self, size: int, ttl: float, negative_ttl: float, timer: Callable[[], float]) -> None:
-        self.found: TTLCache[str, Token] = TTLCache(size, ttl, timer)
         self.missing: TTLCache[str, bool] = TTLCache(size, negative_ttl, timer)
         self.asking: dict[str, Flight[Token | None]] = {}
+        self._found: dict[str, tuple[Token, float]] = {}  # and until when
+        self._size, self._ttl, self._timer = size, ttl, timer
+
+    def found(self, digest: str) -> Token | None:
+        token, until = self._found.get(digest, _NONE)
+        return token if self._timer() < until else None
+
+    def keep(self, digest: str, token: Token) -> None:
+        self._found.pop(digest, None)
+        if len(self._found) >= self._size:
+            del self._found[next(iter(self._found))]  # who was found first
+        self._found[digest] = token, self._timer() + self._ttl
 
 
 class KeyAuthenticator:
@@ -194,7 +209,10 @@ class KeyAuthenticator:
         :raises Forbidden: it may not be used by its owner, or from this address, or with a suffix
         :raises Unavailable: the store does not answer
         """
-        token, suffix = await self._lookup(key)
+        known, suffix = self._keys, None
+        token = known.value.found(key_digest(key)) if known.fresh and key.isascii() else None
+        if token is None:
+            token, suffix = await self._lookup(key)
         if token is None:
             raise Unauthenticated("This API key is not valid.")
         check_token(token, now=self._revision.now(), client=client)
@@ -239,7 +257,7 @@ class KeyAuthenticator:
 
     async def _by_digest(self, digest: str) -> Token | None:
         keys = self._keys.value if self._keys.fresh else await self._keys.refresh()
-        if (token := keys.found.get(digest)) is not None:
+        if (token := keys.found(digest)) is not None:
             return token
         if digest in keys.missing:
             return None
@@ -257,7 +275,7 @@ class KeyAuthenticator:
         if token is None:
             keys.missing[digest] = True
         else:
-            keys.found[digest] = token
+            keys.keep(digest, token)
         return token
 
     async def _forgotten(self) -> _Keys:
@@ -289,26 +307,23 @@ class TokenAuth:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         call = Call.of(scope)
+        call.client = client_address(scope, self._trusted)
         try:
-            await self._identify(scope, call)
-            receive = await self._check_model(scope, receive, call)
+            token, suffix = await self._authenticator.authenticate(credential(scope), client=call.client)
+            if suffix is not None:
+                call.pinned_channel = _channel_id(suffix)
+            call.token = token
+            if token.models:
+                receive = await self._check_model(token, scope, receive, call)
         except ClientGoneError:
             return None
         except GatewayError as error:
             return await self._on_error(error, call)(scope, receive, send)
         return await self.app(scope, receive, send)
 
-    async def _identify(self, scope: Scope, call: Call) -> None:
-        call.client = client_address(scope, self._trusted)
-        token, suffix = await self._authenticator.authenticate(credential(scope), client=call.client)
-        if suffix is not None:
-            call.pinned_channel = _channel_id(suffix)
-        call.token = token
-
-    async def _check_model(self, scope: Scope, receive: Receive, call: Call) -> Receive:
+    async def _check_model(self, token: Token, scope: Scope, receive: Receive, call: Call) -> Receive:
         """A token with a list of models is held to it here, so that it also holds around an app without a router."""
-        token = call.token
-        if token is None or not token.models or not (call.operation or operation_at(api_path(scope))):
+        if not (call.operation or operation_at(api_path(scope))):
             return receive
         request, receive = await parsed(scope, receive, max_body=self._max_body)
         if not model_allowed(token, request.head.model):

@@ -6,121 +6,282 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Protocol
 
+from msgspec import Struct
 from msgspec.structs import replace
 from starlette.types import Send
 
 from .call import Call
-from .errors import BadRequest, GatewayError, UpstreamFailed, UpstreamTimeout
-from .failure import Failure, is_callers_fault, of_fault, of_status
+from .errors import GatewayError, UpstreamFailed, UpstreamTimeout
+from .failure import UNSUPPORTED, Failure, is_callers_fault, of_answer, of_fault, of_status
+from .http import request_id
 from .models import Usage
 from .pricing import estimated
 from .upstream.seam import Incoming, UpstreamFault
-from .wire.answer import error_text, has_error_object, read_answer
-from .wire.passage import Passage
+from .wire.answer import has_error_object
+from .wire.dialect import ClientDialect, MalformedAnswerError, UpstreamDialect
+from .wire.events import Event
+from .wire.passage import EVENTS, JSON, Seen, Told
 from .wire.request import Request
 from .wire.sse import EventTooLargeError
 from .wire.usage import guess_output
 
-__all__ = ["AnswerCutError", "Delivery"]
+__all__ = ["AnswerCutError", "Delivery", "Form"]
 
 _MAX_WHOLE = 64 * 1024 * 1024
 _MAX_ERROR = 64 * 1024
-_PASSED_HEADERS = frozenset({"content-type", "content-disposition", "content-language", "openai-processing-ms"})
+_REQUEST_IDS = frozenset({"x-request-id", "request-id", "x-amzn-requestid"})
+_HEADERS: Final[Mapping[str, bytes]] = MappingProxyType(
+    {
+        name: name.encode()
+        for name in ("content-type", "content-disposition", "content-language", "openai-processing-ms")
+    }
+)
+"""What of an upstream's headers passes."""
+
+_NOTED: Final = frozenset((*_HEADERS, *_REQUEST_IDS, "content-encoding"))
+_TYPE = b"content-type"
 _STREAM_HEADERS = ((b"cache-control", b"no-cache, no-transform"), (b"x-accel-buffering", b"no"))
 _MASK = b"***"
+_PAGE = "text/html"
+"""What portals and proxies answer in an upstream's place; no operation has it for an answer."""
+
+_NO_SUCH_PATH = frozenset((404, 405, 501))
+"""Not all who speak a format count tokens, and that says nothing about how they talk."""
+
+_NOTHING = Usage(calls=0)
 
 
 class AnswerCutError(Exception):
     """An answer that is neither JSON nor events broke off: only an unclean end of the connection can tell."""
 
 
-class Delivery:
-    """``hide_usage``: the caller did not ask for the usage event that the upstream will send. ``secret``: the key that
-    was sent upstream, never to be seen in what comes back."""
+class Form(Protocol):
+    """How an answer is passed on: as it is (``Passage``), or in another format (``Translation``)."""
 
-    def __init__(self, call: Call, request: Request, send: Send, *, hide_usage: bool, secret: str) -> None:
-        operation = call.operation
-        self.committed = False
-        self._calls = request.head.choices if operation is not None and operation.choices_are_calls else 1
-        self._call = call
-        self._send = send
-        self._secret = secret.encode()
-        self._received = 0
-        self._given: Usage | None = None
-        self._passage = Passage(hide_usage=hide_usage, ends_with_done=operation is not None and operation.usage_option)
+    @property
+    def reader(self) -> Seen: ...
 
-    async def deliver(self, incoming: Incoming) -> Failure | None:
+    @property
+    def whole(self) -> bool: ...
+
+    @property
+    def content_type(self) -> str | None:
+        """What the caller gets; None: what the upstream said."""
+        ...
+
+    def streams(self, content_type: str) -> bool: ...
+
+    def feed(self, chunk: bytes) -> bytes: ...
+
+    def count(self) -> None: ...
+
+    def finish(self) -> bytes: ...
+
+    def fail(self, dialect: ClientDialect, error: GatewayError) -> bytes: ...
+
+    def told(self, body: bytes) -> Told: ...
+
+
+class Delivery(Struct, eq=False):
+    """``form``: how the answer is passed on. ``upstream``: the format that it comes in; ``native``: it is the caller's.
+    ``secret``: the key that was sent upstream, never to be seen in what comes back. ``headers`` go with the answer.
+    ``begun`` is called once, before the first byte of an answer is sent. ``opened``: an earlier attempt has sent the
+    head of a stream, and nothing else that means something.
+
+    ``sent`` counts the bytes that the caller's server took, ``sending`` is whether it is still to take some;
+    ``broken`` is how an answer ended that had begun, if it did not end well."""
+
+    _call: Call
+    _request: Request
+    _send: Send
+    _form: Form
+    upstream: UpstreamDialect
+    native: bool
+    secret: str
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    begun: Callable[[], None] | None = None
+    opened: bool = False
+    committed: bool = False
+    sent: int = 0
+    sending: bool = False
+    broken: Failure | None = None
+    _follows: bool = False
+    _type: str = ""
+    _has_head: bool = False
+    _is_stream: bool = False
+    _comment: asyncio.Task[None] | None = None
+    _received: int = 0
+    _given: Usage | None = None
+
+    __repr__ = object.__repr__  # what it holds is not for logs
+
+    def deliver(self, incoming: Incoming) -> Awaitable[Failure | None]:
         """Pass the answer on; a failure means that the caller has not seen a byte of it.
 
         :raises UpstreamFault: the upstream broke off before anything was sent
         :raises AnswerCutError: it broke off later, and the caller cannot be told in-band
         """
-        headers = {name: value for name, value in incoming.headers if name in _PASSED_HEADERS}
-        if not 200 <= incoming.status < 300:
-            return await self._refused(incoming)
-        if _encoding(incoming.headers) not in ("", "identity"):
-            return Failure("compressed", incoming.status)
-        self._call.upstream_request_id = _request_id(incoming.headers)
-        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type == "text/event-stream":
-            return await self._events(incoming, headers)
-        if content_type == "application/json":
-            return await self._whole(incoming, headers)
-        return await self._raw(incoming, headers)
+        status = incoming.status
+        if not 200 <= status < 300:
+            return self._refused(incoming)
+        headers, encoding = self._looked_at(incoming.headers)
+        if encoding not in ("", "identity"):
+            return _failed(Failure("compressed", status))
+        content_type = self._type = headers.get(_TYPE, b"").decode(errors="replace").partition(";")[0].strip().lower()
+        if self._form.streams(content_type):
+            return self._events(incoming, headers)
+        if content_type == JSON or not self.native or self._is("chat"):
+            return self._whole(incoming, headers)
+        if content_type == _PAGE or self.opened:
+            return _failed(Failure("no_answer", status))
+        return self._raw(incoming, headers)
+
+    def _looked_at(self, given: Sequence[tuple[str, str]]) -> tuple[dict[bytes, bytes], str]:
+        """The headers that pass, and how the body is encoded."""
+        headers: dict[bytes, bytes] = {}
+        request_id = encoding = ""
+        for name, value in given:
+            if name not in _NOTED:
+                continue
+            if name in _HEADERS:  # clients read values as UTF-8, and keep what is not: the caller gets the bytes back
+                headers[_HEADERS[name]] = value.encode(errors="surrogateescape")
+            elif name in _REQUEST_IDS:
+                request_id = request_id or value[:128]
+            else:
+                coding = value.strip().lower()
+                encoding = encoding if coding == "identity" else encoding or coding
+        self._call.upstream_request_id = request_id
+        return headers, encoding
+
+    def _is(self, task: str) -> bool:
+        operation = self._call.operation
+        return operation is not None and operation.task == task
 
     def usage(self) -> Usage:
         """What was reported or, failing that, guessed from what has passed so far."""
-        self._passage.count()  # the last piece may have been cut off on its way, but it was handed out
-        reader = self._passage.reader
+        operation = self._call.operation
+        if operation is not None and operation.task == "count":
+            return _NOTHING
+        self._form.count()  # the last piece may have been cut off on its way, but it was handed out
+        reader = self._form.reader
         if (counts := reader.counts) is not None:
             return self._counted(counts)
         if self._given is None:  # whoever asks in between asks again
-            self._given = estimated(self._call.body or b"", 0, calls=self._calls)
-        return replace(self._given, output=reader.output or guess_output(self._received))
+            self._given = self._counted(estimated(self._call.body or b"", 0))
+        has_output = operation is None or operation.output
+        output = reader.output or guess_output(self._received) if has_output else 0
+        return replace(self._given, output=output)
 
     def _counted(self, usage: Usage) -> Usage:
-        return usage if self._calls == 1 else replace(usage, calls=self._calls)
+        """With the number of results, where a price per call is for each of them."""
+        operation = self._call.operation
+        if operation is None or not operation.choices_are_calls or self._request.head.choices == 1:
+            return usage
+        return replace(usage, calls=self._request.head.choices)
+
+    @property
+    def made(self) -> Sequence[Event]:
+        """What the answer was made of, if it was translated."""
+        return getattr(self._form, "kept", ())
+
+    def mute(self, send: Send) -> None:
+        """Have what is still to come go there: the caller has left."""
+        self._send = send
+
+    @property
+    def progress(self) -> object:
+        """Differs from what it was when there is more of the answer; None where that cannot be told."""
+        reader = self._form.reader
+        return (reader.started, reader.output, reader.finished, reader.done) if self._follows else None
+
+    def comment(self) -> None:
+        """Send what means nothing, between two events, so that the connection is not taken for dead."""
+        if self._is_stream and not self.sending and (nothing := self._call.dialect.keep_alive):
+            self._comment = asyncio.create_task(self._say(nothing))
+
+    def open(self) -> None:
+        """The same while an upstream that has begun a stream has no content yet. That it is a stream is told by that:
+        another channel may still answer, but an error can only be told in-band."""
+        if self._follows and not self.sending and self._told_type().startswith(EVENTS):
+            nothing = self._call.dialect.keep_alive
+            if nothing:
+                first, self.opened = not self.opened, True
+                self._comment = asyncio.create_task(self._open(nothing, first=first))
+
+    async def _open(self, nothing: bytes, *, first: bool) -> None:
+        if first:
+            headers = [(b"content-type", EVENTS.encode()), *_STREAM_HEADERS, *self.headers, *request_id(self._call)]
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._say(nothing)
+
+    async def _say(self, body: bytes) -> None:
+        self.sending = True
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        self.sending = False
+        self.sent += len(body)
+
+    def _told_type(self) -> str:
+        return self._form.content_type or self._type
+
+    async def settled(self) -> None:
+        """What is being sent aside has been sent."""
+        if self._comment is not None:
+            await self._comment
+            self._comment = None
 
     async def break_off(self, error: GatewayError) -> None:
         """Tell a caller who has part of the answer that no more will come."""
-        if not self._passage.reader.started:
+        if not self._form.reader.started or not self._has_head:
             raise AnswerCutError from error
-        await self._body(self._passage.fail(self._call.dialect, error), more=False)
+        await self._body(self._form.fail(self._call.dialect, error), more=False)
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
     async def _refused(self, incoming: Incoming) -> Failure | None:
         """Pass on what the caller has to mend, keep what is not the caller's business."""
-        if not is_callers_fault(incoming.status):
+        if self._is("count") and incoming.status in _NO_SUCH_PATH:
+            return Failure(UNSUPPORTED, incoming.status)
+        if incoming.status >= 500:  # nothing is waited for that could not change what is done about it
             return of_status(incoming.status, incoming.headers)
-        body = await _read(incoming, _MAX_ERROR) or b""
-        if not has_error_object(body):
-            text = error_text(body) or f"The upstream refused the request with status {incoming.status}."
-            body = self._call.dialect.error(BadRequest(text, code="upstream_refused"))
-        if self._secret:
-            body = body.replace(self._secret, _MASK)
+        body = await _read_error(incoming)
+        error = self.upstream.refusal(incoming.status, body)
+        if not is_callers_fault(error.status, error.code or ""):
+            return of_status(error.status, incoming.headers, error.retry_after, code=error.code or "")
+        if not self.native or not has_error_object(body):
+            body = self._call.dialect.error(error, self._call.id)
+        if self.opened:
+            body = self._call.dialect.error_event(error)
+        if self.secret:
+            body = body.replace(self.secret.encode(), _MASK)
         self._call.reason = "refused"
-        await self._start(incoming.status, {"content-type": "application/json"}, length=len(body))
+        await self._start(incoming.status, {_TYPE: JSON.encode()}, length=len(body))
         await self._body(body, more=False)
         return None
 
-    async def _whole(self, incoming: Incoming, headers: dict[str, str]) -> Failure | None:
+    async def _whole(self, incoming: Incoming, headers: dict[bytes, bytes]) -> Failure | None:
         body = await _read(incoming, _MAX_WHOLE)
         if body is None:
             return Failure("too_large", incoming.status)
-        answer = read_answer(body)
-        if answer.failed or not body:
-            return Failure("error_in_answer" if body else "empty_answer", incoming.status)
+        told = self._form.told(body)
+        if told.failed or not body:
+            return of_answer(incoming.status, told.error) if body else Failure("empty_answer", incoming.status)
+        if self.opened and told.content_type != EVENTS:
+            return Failure("no_stream", incoming.status)
         self._received = len(body)
-        self._call.usage = self._counted(answer.usage) if answer.usage is not None else self.usage()
-        await self._start(incoming.status, headers, length=len(body))
-        await self._body(body, more=False)
+        self._call.usage = self._counted(told.usage) if told.usage and not self._is("count") else self.usage()
+        if told.content_type is not None:
+            headers[_TYPE] = told.content_type.encode()
+        await self._start(incoming.status, headers, length=len(told.body))
+        await self._body(told.body, more=False)
         self._call.reason = "done"
         return None
 
-    async def _raw(self, incoming: Incoming, headers: dict[str, str]) -> Failure | None:
+    async def _raw(self, incoming: Incoming, headers: dict[bytes, bytes]) -> Failure | None:
         try:
             async for chunk in incoming.chunks():
                 if not self.committed:
@@ -131,6 +292,7 @@ class Delivery:
         except UpstreamFault as fault:
             if self.committed:
                 self._call.usage, self._call.reason = self.usage(), "upstream_cut"
+                self.broken = of_fault(fault)
                 raise AnswerCutError from fault
             raise
         if not self.committed:
@@ -139,70 +301,111 @@ class Delivery:
         self._call.usage, self._call.reason = self.usage(), "done"
         return None
 
-    async def _events(self, incoming: Incoming, headers: dict[str, str]) -> Failure | None:
-        passage, fault = self._passage, None
+    async def _events(self, incoming: Incoming, headers: dict[bytes, bytes]) -> Failure | None:
+        """In a task of the stream's own: whoever waits for a chunk is woken through all that wait for him, and between
+        here and the server those are two dozen."""
+        following = asyncio.create_task(self._follow(incoming, headers))
+        try:
+            return await following
+        finally:
+            following.cancel()
+
+    async def _follow(self, incoming: Incoming, headers: dict[bytes, bytes]) -> Failure | None:
+        passage, fault = self._form, None
+        feed, count = passage.feed, passage.count
+        if passage.content_type is not None:
+            headers[_TYPE] = passage.content_type.encode()
+        self._follows = True
         try:
             async for chunk in incoming.chunks():
-                visible = passage.feed(chunk)
-                if visible and not self.committed:
-                    if passage.reader.failed:
-                        return Failure("error_in_answer", incoming.status)
-                    self._call.progress = self.usage
-                    await self._start(incoming.status, headers, _STREAM_HEADERS)
+                visible = feed(chunk)
                 if visible:
-                    await self._body(visible)
-                passage.count()
+                    if not self.committed:
+                        if passage.reader.failed:
+                            return of_answer(incoming.status, passage.reader.error)
+                        self._call.progress = self.usage
+                        await self._start(incoming.status, headers, _STREAM_HEADERS)
+                    if self._comment is not None:
+                        await self.settled()
+                    self.sending = True
+                    await self._send({"type": "http.response.body", "body": visible, "more_body": True})
+                    self.sending = False
+                    self.sent += len(visible)
+                count()
             tail = passage.finish()
-        except (UpstreamFault, EventTooLargeError) as error:
-            fault, tail = error, b""
+        except (UpstreamFault, EventTooLargeError, MalformedAnswerError) as error:
+            # What comes after the terminator, and how the connection ends, changes nothing about a whole answer.
+            fault, tail = error, passage.finish() if passage.whole else b""
         return await self._end(incoming, headers, fault, tail)
 
     async def _end(
-        self, incoming: Incoming, headers: dict[str, str], fault: Exception | None, tail: bytes
+        self, incoming: Incoming, headers: dict[bytes, bytes], fault: Exception | None, tail: bytes
     ) -> Failure | None:
-        passage = self._passage
+        passage = self._form
         if not self.committed:
-            if fault is not None or passage.reader.failed or not passage.whole:
+            if passage.reader.failed or not passage.whole:
                 return _failure(fault, passage, incoming.status)
-            await self._start(incoming.status, headers, _STREAM_HEADERS)
+            await self._start_late(incoming.status, headers, tail)
         if passage.whole:
-            await self._body(tail if fault is None else passage.finish(), more=False)
+            await self._body(tail, more=False)
         else:
+            self.broken = _failure(fault, passage, incoming.status)
             await self._body(tail + passage.fail(self._call.dialect, _told(fault)), more=False)
         self._call.usage = self.usage()
         self._call.reason = "done" if passage.whole and not passage.reader.failed else "upstream_cut"
         return None
+
+    async def _start_late(self, status: int, headers: dict[bytes, bytes], tail: bytes) -> None:
+        """An answer of which nothing was sent until it was whole."""
+        if headers.get(_TYPE) == JSON.encode():
+            await self._start(status, headers, length=len(tail))
+        else:
+            await self._start(status, headers, _STREAM_HEADERS)
 
     # --- the caller's side --------------------------------------------------------------------------------------------
 
     async def _start(
         self,
         status: int,
-        headers: dict[str, str],
+        headers: dict[bytes, bytes],
         extra: Sequence[tuple[bytes, bytes]] = (),
         *,
         length: int | None = None,
     ) -> None:
         self.committed = True
+        if self.begun is not None:
+            self.begun()
         call = self._call
         call.first_content = call.elapsed()
-        # Clients read values as UTF-8, and keep what is not: the caller gets the bytes back.
-        raw = [(name.encode(), value.encode(errors="surrogateescape")) for name, value in headers.items()]
-        raw += (*extra, (b"x-request-id", call.id.encode()))
+        raw = [*headers.items(), *extra, *self.headers, *request_id(call)]
         if length is not None:
             raw.append((b"content-length", b"%d" % length))
-        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+        self._is_stream = headers.get(_TYPE, b"").startswith(EVENTS.encode())
+        if self._comment is not None:
+            await self.settled()
+        if not self.opened:
+            await self._send({"type": "http.response.start", "status": status, "headers": raw})
+        self._has_head = True
 
     async def _body(self, body: bytes, *, more: bool = True) -> None:
+        if self._comment is not None:
+            await self.settled()
+        self.sending = True
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        self.sending = False
+        self.sent += len(body)
 
 
-def _encoding(headers: Sequence[tuple[str, str]]) -> str:
-    return next((value.strip().lower() for name, value in headers if name == "content-encoding"), "")
+async def _failed(failure: Failure) -> Failure:
+    return failure
 
 
-def _request_id(headers: Sequence[tuple[str, str]]) -> str:
-    return next((value[:128] for name, value in headers if name == "x-request-id"), "")
+async def _read_error(incoming: Incoming) -> bytes:
+    """What an upstream says of its refusal, as far as it says it."""
+    try:
+        return await _read(incoming, _MAX_ERROR) or b""
+    except UpstreamFault:
+        return b""
 
 
 async def _read(incoming: Incoming, limit: int) -> bytes | None:
@@ -216,12 +419,12 @@ async def _read(incoming: Incoming, limit: int) -> bytes | None:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _failure(fault: Exception | None, passage: Passage, status: int) -> Failure:
+def _failure(fault: Exception | None, passage: Form, status: int) -> Failure:
     if isinstance(fault, UpstreamFault):
         return of_fault(fault)
     if fault is not None:
-        return Failure("event_too_large", status)
-    return Failure("error_in_answer" if passage.reader.failed else "empty_answer", status)
+        return Failure("event_too_large" if isinstance(fault, EventTooLargeError) else "malformed_answer", status)
+    return of_answer(status, passage.reader.error) if passage.reader.failed else Failure("empty_answer", status)
 
 
 def _told(fault: Exception | None) -> GatewayError:

@@ -11,8 +11,11 @@
     │   ├── Conflict               409  it was carried out already, and cannot be answered again
     │   ├── BodyTooLarge           413
     │   ├── UnsupportedBody        415
-    │   └── Unprocessable          422  it contradicts an earlier request
-    ├── TryLater                come back later             409, 429 or 503, with Retry-After
+    │   ├── Unprocessable          422  it contradicts an earlier request
+    │   ├── HeadersTooLarge        431
+    │   └── UpstreamRefused        4xx  the provider says what is wrong with it
+    ├── TryLater                come back later             408, 409, 429 or 503, with Retry-After
+    │   ├── BodyTimeout            408  the body did not arrive in time
     │   ├── InProgress             409  the same request is being carried out
     │   ├── RateLimited            429  the caller was too fast
     │   │   └── BudgetExceeded        429  the budget of this period is used up
@@ -32,11 +35,13 @@ from typing import ClassVar
 
 __all__ = [
     "BadRequest",
+    "BodyTimeout",
     "BodyTooLarge",
     "BudgetExceeded",
     "Conflict",
     "Forbidden",
     "GatewayError",
+    "HeadersTooLarge",
     "InProgress",
     "InsufficientQuota",
     "MethodNotAllowed",
@@ -50,6 +55,7 @@ __all__ = [
     "Unprocessable",
     "UnsupportedBody",
     "UpstreamFailed",
+    "UpstreamRefused",
     "UpstreamTimeout",
 ]
 
@@ -140,9 +146,40 @@ class Unprocessable(RequestError):
     default_code = "unprocessable"
 
 
+class HeadersTooLarge(RequestError):
+    status = 431
+    default_code = "headers_too_large"
+
+
+class UpstreamRefused(RequestError):
+    """The provider's own complaint about the request, with its status, and its ``kind`` as ``type``; it is passed on,
+    in the caller's envelope."""
+
+    default_code = "upstream_refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        code: str | None = None,
+        kind: str | None = None,
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, param=param)
+        self.status = status
+        self.type = kind or self.type
+
+
 class TryLater(GatewayError):
     status = 503
     should_retry = True
+
+
+class BodyTimeout(TryLater):
+    status = 408
+    type = "invalid_request_error"
+    default_code = "request_timeout"
 
 
 class InProgress(TryLater):

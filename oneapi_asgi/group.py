@@ -55,7 +55,7 @@ class GroupCommit(Generic[Item, Outcome]):
     after ``deadline`` seconds. ``post`` returns at once: its items are nobody's to wait for, so they wait up to
     ``linger`` seconds for the next submission to take them along; they cannot be cancelled, and are tried again, ever
     more slowly, until the commit takes them. A group that more than one submission shared shows a crowd: the next one
-    then begins ``pace`` seconds later and is the larger for it.
+    then begins ``pace`` seconds later and is the larger for it, unless ``limit`` items wait already.
 
     A submission hastens the next attempt at what was posted. While there is such, the store has to take that before it
     is trusted with anything new: who submits meanwhile hears of the failure, knowing that nothing was done.
@@ -86,8 +86,8 @@ class GroupCommit(Generic[Item, Outcome]):
         self._waiting: list[_Entry[Item, Outcome]] = []
         self._taken: list[_Entry[Item, Outcome]] = []
         self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._crowded = False
+        self._idle = asyncio.Event()  # cleared by who waits for it
+        self._idle.set()
         self._failures = 0
         self._timer: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -96,7 +96,6 @@ class GroupCommit(Generic[Item, Outcome]):
 
     async def __aenter__(self) -> Self:
         self._closing = False
-        self._idle.set()
         self._loop = asyncio.get_running_loop()
         self._worker = asyncio.create_task(self._work(), name=self._name)
         return self
@@ -145,7 +144,7 @@ class GroupCommit(Generic[Item, Outcome]):
         due = self._loop.time() + self._deadline
         if self._alarm is None and due < _NEVER:
             self._alarm = self._loop.call_at(due, self._ring)
-        self._add((item, outcome, due))
+        self._waiting.append((item, outcome, due))
         self._wake.set()
         return outcome
 
@@ -154,46 +153,61 @@ class GroupCommit(Generic[Item, Outcome]):
         if self._worker is None:
             _log.error("%s: an item came after the end and is lost: %s", self._name, type(item).__name__)
             return
-        self._add((item, None, 0.0))
+        self._waiting.append((item, None, 0.0))
         if self._timer is None and not self._failures:
             self._timer = self._loop.call_later(self._linger, self._wake.set)
 
     async def settled(self) -> None:
         """Wait until nothing waits any more."""
-        self._wake.set()
-        await self._idle.wait()
-
-    def _add(self, entry: _Entry[Item, Outcome]) -> None:
-        self._waiting.append(entry)
-        self._idle.clear()
+        if self._waiting or self._taken:
+            self._idle.clear()
+            self._wake.set()
+            await self._idle.wait()
 
     # --- the worker ---------------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
+        """A group each time."""
         while True:
-            if self._crowded:
-                await asyncio.sleep(self._pace)
             await self._wake.wait()
             self._wake.clear()
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            self._crowded = sum(future is not None for _, future, _ in self._waiting) > 1
-            await self._empty()
-            self._idle.set()
-            if self._closing:
-                return
-
-    async def _empty(self) -> None:
-        """Commit group after group until nothing waits."""
-        while self._waiting:
+            crowd = self._is_crowd()
             self._taken = self._take()
             well = await self._run(self._taken)
             self._taken = []
             self._failures = 0 if well else self._failures + 1
-            if self._failures:
+            if not well:
                 await self._rest()
-        self._failures = 0
+            elif crowd and len(self._waiting) < self._limit:
+                await asyncio.sleep(self._pace)
+            if not self._waiting:
+                self._failures = 0
+                self._idle.set()
+                if self._closing:
+                    return
+            elif not self._may_linger():
+                self._wake.set()
+            elif self._timer is None:
+                self._timer = self._loop.call_later(self._linger, self._wake.set)
+
+    def _is_crowd(self) -> bool:
+        """Whether more than one submission waits."""
+        one = False
+        for _, future, _ in self._waiting:
+            if future is not None:
+                if one:
+                    return True
+                one = True
+        return False
+
+    def _may_linger(self) -> bool:
+        """Whether nobody waits for anything that waits."""
+        if self._failures or self._closing or len(self._waiting) >= self._limit or not self._idle.is_set():
+            return False
+        return all(future is None for _, future, _ in self._waiting)
 
     def _take(self) -> list[_Entry[Item, Outcome]]:
         """The next group. While the store fails, of that which was posted alone, as long as there is any."""

@@ -40,8 +40,8 @@ from .errors import (
     Unprocessable,
 )
 from .group import GroupCommit
-from .http import MAX_BODY, ClientGoneError, OnError, Refusal, api_path, header, parsed, replayed
-from .models import Claim, Conclude, Kept
+from .http import MAX_BODY, ClientGoneError, OnError, Refusal, api_path, header, parsed, replayed, request_id
+from .kept import Claim, Conclude, Kept
 from .ports import IdempotencyStore, Notices
 from .wire.multipart import boundary_of
 
@@ -185,10 +185,13 @@ class Idempotency:
         await self._group.settled()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
-            return await self.app(scope, receive, send)
-        if not any(name == _HEADER for name, _ in scope["headers"]):
-            return await self.app(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] == "POST":
+            for name, _ in scope["headers"]:
+                if name == _HEADER:
+                    return await self._answer(scope, receive, send)
+        return await self.app(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = Call.of(scope)
         try:
             claim, receive = await self._wanted(scope, receive)
@@ -315,7 +318,7 @@ class Idempotency:
 async def _replay(kept: Kept, call: Call, send: Send) -> None:
     headers = [
         (b"content-length", b"%d" % len(kept.body)),
-        (b"x-request-id", call.id.encode()),
+        *request_id(call),
         (b"idempotency-replayed", b"true"),
     ]
     if kept.content_type:

@@ -113,13 +113,15 @@ class Applied(Generic[Effect]):
 
 
 class Limits:
-    """All limits as of one revision. ``read_body``: some limit of rates has to know the model, or the size."""
+    """All limits as of one revision. ``read_body``: some limit of rates has to know the model, or the size.
+    ``unbudgeted``: none is of money."""
 
     def __init__(self, limits: Iterable[Limit]) -> None:
         limits = tuple(limits)
         rates = [x for x in limits if (x.requests_per_minute, x.tokens_per_minute, x.concurrent_calls) != (None,) * 3]
         self.rates: Applied[Rule] = Applied(rates, _rules)
         self.budgets: Applied[Budget] = Applied([x for x in limits if x.budget is not None], _budget)
+        self.unbudgeted = not self.budgets
         self.read_body = any(x.scope == "model" or x.tokens_per_minute is not None for x in self.rates.calls)
 
 
@@ -144,7 +146,7 @@ class LimitBook:
     @property
     def unbudgeted(self) -> bool:
         """It is known that nobody has a budget."""
-        return self._limits.fresh and not self._limits.value.budgets
+        return self._limits.fresh and self._limits.value.unbudgeted
 
     async def _load(self) -> Limits:
         return Limits(await self._store.list_limits())

@@ -8,16 +8,17 @@ Both *read* ``call.token`` and *write* nothing; their option is ``on_error``.
 
 from __future__ import annotations
 
-import msgspec
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from .auth import model_allowed
 from .call import Call, need
 from .errors import GatewayError, NotFound, Unavailable
-from .http import OnError, Refusal, api_path
+from .http import OnError, Refusal, api_path, json_page, query_of
 from .models import NANO, Token
+from .pool import ChannelPool
 from .ports import Ledger
-from .routing import ChannelPool
+from .wire.dialect import ClientDialect, ModelCard
+from .wire.dialects import client_of, listed
 
 __all__ = ["Billing", "ModelList"]
 
@@ -29,7 +30,7 @@ _UNLIMITED_USD = 100_000_000
 
 
 class ModelList:
-    """``GET /v1/models`` and ``/v1/models/{id}``: what the caller's token may use."""
+    """``GET /v1/models`` and ``/v1/models/{id}``: what the caller's token may use, in the format in which it asks."""
 
     def __init__(self, pool: ChannelPool, *, on_error: OnError = Refusal) -> None:
         self._pool = pool
@@ -38,27 +39,24 @@ class ModelList:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = Call.of(scope)
         token = need(call.token, "ModelList", "token", "TokenAuth")
-        wanted = api_path(scope).removeprefix("/models").removeprefix("/")
+        call.dialect = client_of(api_path(scope), dict(scope["headers"]), query_of(scope))
+        wanted = listed(api_path(scope), call.dialect)
         try:
             await self._pool.refresh()
-            answer = self._one(token, wanted) if wanted else self._all(token)
+            answer = self._one(token, wanted, call.dialect) if wanted else self._all(token, call.dialect)
         except GatewayError as error:
             return await self._on_error(error, call)(scope, receive, send)
-        return await _json(answer, call)(scope, receive, send)
+        return await json_page(answer, call)(scope, receive, send)
 
-    def _all(self, token: Token) -> object:
+    def _all(self, token: Token, dialect: ClientDialect) -> object:
         models = [entry for entry in self._pool.models(token.group) if model_allowed(token, entry[0])]
-        return {"object": "list", "data": [_model(model, owner) for model, owner in models]}
+        return dialect.models([ModelCard(model, owner, _CREATED) for model, owner in models])
 
-    def _one(self, token: Token, model: str) -> object:
+    def _one(self, token: Token, model: str, dialect: ClientDialect) -> object:
         channels = self._pool.serving(token.group, model) if model_allowed(token, model) else ()
         if not channels:
             raise NotFound(f"The model {model[:200]!r} does not exist.", code="model_not_found", param="model")
-        return _model(model, channels[0].provider)
-
-
-def _model(model: str, owner: str) -> dict[str, object]:
-    return {"id": model, "object": "model", "created": _CREATED, "owned_by": owner}
+        return dialect.model(ModelCard(model, channels[0].provider, _CREATED))
 
 
 class Billing:
@@ -80,7 +78,7 @@ class Billing:
         except Exception:  # whatever the ledger is: the caller learns that it does not answer
             error = Unavailable("Balances cannot be read at the moment.", retry_after=1)
             return await self._on_error(error, call)(scope, receive, send)
-        return await _json(page, call)(scope, receive, send)
+        return await json_page(page, call)(scope, receive, send)
 
     async def _page(self, token: Token, *, usage: bool) -> object:
         (balance,) = await self._ledger.balances(token.accounts[:1])
@@ -95,18 +93,3 @@ class Billing:
             "system_hard_limit_usd": limit,
             "access_until": int(token.expires_at or 0),
         }
-
-
-def _json(content: object, call: Call) -> ASGIApp:
-    body = msgspec.json.encode(content)
-
-    async def app(scope: Scope, _: Receive, send: Send) -> None:
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", call.id.encode()),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-    return app

@@ -21,9 +21,9 @@ from .errors import GatewayError
 from .http import MAX_BODY, ClientGoneError, OnError, Refusal, api_path, parsed, replayed
 from .models import EndReason, Usage
 from .pricing import estimated
-from .wire.answer import StreamReader, read_answer
-from .wire.operations import operation_at
-from .wire.passage import Passage
+from .wire.answer import read_answer
+from .wire.dialects import operation_at
+from .wire.passage import Passage, Seen
 from .wire.sse import EventTooLargeError
 from .wire.usage import guess_output
 
@@ -150,7 +150,7 @@ class _Answer:
         return (reader.counts if reader else None) or self._estimated()
 
     @property
-    def _reader(self) -> StreamReader | None:
+    def _reader(self) -> Seen | None:
         if not self._stream or self._passage is None:
             return None
         self._passage.count()  # the last piece may have been cut off on its way, but it was handed out

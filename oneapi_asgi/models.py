@@ -20,13 +20,10 @@ __all__ = [
     "Candidate",
     "Channel",
     "Checkpoint",
-    "Claim",
-    "Conclude",
     "EndReason",
     "Ended",
     "Granted",
-    "Kept",
-    "KeptState",
+    "Holder",
     "Level",
     "Limit",
     "LimitScope",
@@ -62,9 +59,6 @@ Period = Literal["day", "week", "month"]
 AskKind = Literal["requests", "tokens", "calls"]
 """What a limit counts: requests or tokens in a minute, or calls at one moment."""
 
-KeptState = Literal["running", "stored", "delivered", "lost"]
-"""Of the answer to an Idempotency-Key: not there yet, kept, given but not kept, or paid for and lost in a crash."""
-
 EndReason = Literal[
     "done",  # the upstream finished its answer
     "client_gone",  # the caller hung up
@@ -72,6 +66,8 @@ EndReason = Literal[
     "upstream_failed",  # no attempt led to an answer
     "refused",  # the gateway or the upstream refused the request
     "revoked",  # the token or its owner lost the right to go on
+    "client_slow",  # the caller read next to nothing for too long
+    "drained",  # the gateway was shut down
     "aborted",  # the host cancelled the call, or a component failed
 ]
 
@@ -160,20 +156,29 @@ class Channel(Struct, frozen=True, kw_only=True):
 
     ``models`` are exact names or globs, ``model_map`` turns what callers name into what the upstream names (its keys
     are served too). A higher ``priority`` is tried first; ``weight`` is the share within one priority. ``base_url``
-    None takes the provider's own.
+    None takes the provider's own. ``dialects`` are the formats to use, if not all that the provider speaks; ``options``
+    are what it needs beside a key (a region, …). ``unsupported`` says what becomes of parameters that it cannot take.
+    ``concurrent_calls`` and ``concurrent_calls_per_key`` are how many calls it takes at one moment, in all and with
+    each key; None for no limit. ``disabled_because`` is why the gateway switched it off by itself, empty if it did not.
     """
 
     id: int
     name: str
     provider: str = "openai"
     base_url: str | None = None
+    dialects: tuple[str, ...] = ()
+    options: dict[str, str] = {}
+    unsupported: Literal["drop", "refuse"] = "drop"
     api_keys: tuple[Secret, ...] = ()
     models: tuple[str, ...] = ("*",)
     model_map: dict[str, str] = {}
     groups: tuple[str, ...] = ("default",)
     priority: int = 0
     weight: int = 1
+    concurrent_calls: int | None = None
+    concurrent_calls_per_key: int | None = None
     enabled: bool = True
+    disabled_because: str = ""
 
 
 class Limit(Struct, frozen=True, kw_only=True):
@@ -238,11 +243,20 @@ class Pulse(Struct, frozen=True):
 
 
 class Candidate(Struct, frozen=True):
-    """One step of a plan: this channel, with this key of it, under this upstream model."""
+    """One step of a plan: this channel, with this key of it, under this upstream model. ``fallback`` is the model, as
+    callers name it, that serves in place of the one that was asked for; empty where it is that one."""
 
     channel: Channel
     key: int
     upstream_model: str
+    fallback: str = ""
+
+
+class Holder(Struct, frozen=True):
+    """Whose account at a provider something lies in: the channel's, under the key of this hex SHA-256 digest."""
+
+    channel_id: int
+    key: str
 
 
 class Price(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -361,41 +375,6 @@ class Balance(Struct, frozen=True):
     used: int
     overdraft: int = 0
     unlimited: bool = False
-
-
-class Claim(Struct, frozen=True, kw_only=True):
-    """Make the call ``call_id`` the one that answers ``key``, a digest. The claim stands for ``lease`` seconds from now
-    or from its last renewal, what came of it is kept for ``keep`` seconds. ``fingerprint`` is that of the request."""
-
-    key: str
-    call_id: str
-    fingerprint: str
-    lease: float
-    keep: float
-
-
-class Conclude(Struct, frozen=True, kw_only=True):
-    """End the claim of ``call_id`` on ``key``: keep its answer (``stored``), keep that it was given (``delivered``), or
-    ``free`` the key for the next call."""
-
-    key: str
-    call_id: str
-    state: Literal["stored", "delivered", "free"]
-    keep: float
-    status: int = 0
-    content_type: str = ""
-    body: bytes = b""
-
-
-class Kept(Struct, frozen=True, kw_only=True):
-    """What is known of a key that another call has claimed. The answer is there if ``state`` is ``stored``."""
-
-    call_id: str
-    fingerprint: str
-    state: KeptState
-    status: int = 0
-    content_type: str = ""
-    body: bytes = b""
 
 
 class Attempt(Struct, frozen=True):

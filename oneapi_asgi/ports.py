@@ -10,17 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
+from .kept import Claim, Conclude, Kept, NoteStore, ObjectStore
 from .models import (
     Ask,
     Balance,
     CallRecord,
     Channel,
     Checkpoint,
-    Claim,
-    Conclude,
     Ended,
     Granted,
-    Kept,
     Limit,
     Price,
     Pulse,
@@ -43,6 +41,7 @@ __all__ = [
     "CallStorage",
     "ChannelAdmin",
     "ChannelStore",
+    "ChannelSwitch",
     "CodeAdmin",
     "CodeRedeemer",
     "Declarations",
@@ -52,7 +51,9 @@ __all__ = [
     "LedgerOperation",
     "LimitAdmin",
     "LimitStore",
+    "NoteStore",
     "Notices",
+    "ObjectStore",
     "PriceAdmin",
     "PriceStore",
     "RateStore",
@@ -332,6 +333,14 @@ class ChannelAdmin(Protocol):
         ...
 
 
+@runtime_checkable
+class ChannelSwitch(Protocol):
+    async def disable_channel(self, channel_id: int, because: str) -> bool:
+        """Send no more calls to a channel, and keep why: a status and a code, of which what fits into 255 characters.
+        False if that changed nothing, as it is disabled already or gone; of several callers one is told True."""
+        ...
+
+
 class LimitAdmin(Protocol):
     async def save_limit(self, limit: Limit) -> Limit:
         """Insert (``id`` 0) or overwrite a limit, and return it with its id. A changed budget moves what is left of it
@@ -398,7 +407,8 @@ class Declarations(Protocol):
         Channels and tokens are matched by name, limits by scope, name, period and rolling. New ones are added, changed
         ones changed (a changed quota moves the remaining balance by the difference, never below 0), earlier declared
         ones that are missing now are removed (channels, limits) or disabled (tokens). An added one that exists
-        undeclared becomes declared. Nothing changes, and no revision moves, when all is as before.
+        undeclared becomes declared. A channel that was disabled by ``disable_channel`` stays so, unless its provider,
+        URL, options or keys are others now. Nothing changes, and no revision moves, when all is as before.
 
         :raises ValueError: two tokens have the same key
         """
@@ -411,6 +421,7 @@ class Storage(
     IdempotencyStore,
     TokenAdmin,
     ChannelAdmin,
+    ChannelSwitch,
     LimitAdmin,
     PriceAdmin,
     CodeAdmin,
@@ -418,6 +429,8 @@ class Storage(
     Auditor,
     RecordReader,
     RecordPruner,
+    NoteStore,
+    ObjectStore,
     Declarations,
     Protocol,
 ):

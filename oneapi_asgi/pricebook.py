@@ -13,8 +13,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
 
-from cachetools import LRUCache
-
 from .errors import Forbidden
 from .models import Price
 from .ports import PriceStore
@@ -42,7 +40,12 @@ class _Prices:
 
     def __init__(self, listed: Mapping[str, Price]) -> None:
         self.listed = listed
-        self.found: LRUCache[str, Price | None] = LRUCache(_REMEMBERED)
+        self.found: dict[str, Price | None] = {}
+
+    def remember(self, name: str, price: Price | None) -> None:
+        if len(self.found) >= _REMEMBERED:
+            del self.found[next(iter(self.found))]
+        self.found[name] = price
 
 
 class PriceBook:
@@ -71,13 +74,17 @@ class PriceBook:
         self._unknown = unknown
         self._default = default
 
+    @property
+    def fresh(self) -> bool:
+        """Whether prices may be asked for as they are, without ``refresh``."""
+        return self._prices.fresh
+
     async def refresh(self) -> None:
         """Load the prices anew if the store has changed. Call it first.
 
         :raises Unavailable: the store does not answer
         """
-        if not self._prices.fresh:
-            await self._prices.refresh()
+        await self._prices.refresh()
 
     async def _load(self) -> _Prices:
         return _Prices({**await self._store.list_prices(), **self._declared})
@@ -89,7 +96,7 @@ class PriceBook:
         """
         names = tuple(models)
         for name in names:
-            if (price := await self._known(name)) is not None:
+            if (price := await self.find(name)) is not None:
                 return price
         if self._unknown == "default" and self._default is not None:
             return self._default
@@ -103,12 +110,19 @@ class PriceBook:
             param="model",
         )
 
-    async def _known(self, name: str) -> Price | None:
+    async def find(self, name: str) -> Price | None:
+        """The price of a model, whatever the policy says of those that have none."""
+        price = self.found(name)
         prices = self._prices.value
-        if name in prices.found:
-            return prices.found[name]
+        if price is not None or name in prices.found:
+            return price
         price = lookup(name, prices.listed)
         if price is None and self._catalog is not None:
             price = await self._catalog.price(name)
-        prices.found[name] = price
+        prices.remember(name, price)
         return price
+
+    def found(self, name: str) -> Price | None:
+        """What is set for this very name, or ``find`` has found before, for those who cannot wait."""
+        prices = self._prices.value
+        return prices.listed.get(name) or prices.found.get(name)

@@ -6,7 +6,6 @@ Prices are nano-dollars per million tokens, costs are nano-dollars. Parts of the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from .globs import matches
@@ -20,28 +19,29 @@ MILLION = 1_000_000
 _BYTES_A_TOKEN = 3
 _TOKENS_A_FILE = 1_500
 _TEXT_OF_A_FORM = 64 * 1024
-# Only a body with a long run of base64 is worth a look for files. Linear: a run is only tried from its start, or one
-# that falls short would be tried from each byte.
-_BASE64 = re.compile(rb"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]{1024,}")
+_SHORTEST_FILE = 1024
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_MOST_OBJECTS = 50_000
+"""Of a body that is worth the time to look for files in."""
 
 
 def cost(usage: Usage, price: Price) -> int:
     """Nano-dollars for this usage."""
-    price = _tier(price, usage.input)
-    plain_input = usage.input - usage.cache_read - usage.cache_write - usage.cache_write_1h
-    plain_input -= usage.input_audio + usage.input_image
-    plain_output = usage.output - usage.reasoning - usage.output_audio - usage.output_image
+    if price.tiers:
+        price = _tier(price, usage.input)
+    whole, made, write = price.input, price.output, price.cache_write
+    # Most counts are 0, and then nothing has to be looked up for them.
     millionths = (
-        plain_input * price.input
-        + usage.cache_read * _or(price.cache_read, price.input)
-        + usage.cache_write * _or(price.cache_write, price.input)
-        + usage.cache_write_1h * _or(price.cache_write_1h, _or(price.cache_write, price.input))
-        + usage.input_audio * _or(price.input_audio, price.input)
-        + usage.input_image * _or(price.input_image, price.input)
-        + plain_output * price.output
-        + usage.reasoning * _or(price.reasoning, price.output)
-        + usage.output_audio * _or(price.output_audio, price.output)
-        + usage.output_image * _or(price.output_image, price.output)
+        usage.input * whole
+        + (usage.cache_read and _apart(usage.cache_read, price.cache_read, whole))
+        + (usage.cache_write and _apart(usage.cache_write, write, whole))
+        + (usage.cache_write_1h and _apart(usage.cache_write_1h, _or(price.cache_write_1h, write), whole))
+        + (usage.input_audio and _apart(usage.input_audio, price.input_audio, whole))
+        + (usage.input_image and _apart(usage.input_image, price.input_image, whole))
+        + usage.output * made
+        + (usage.reasoning and _apart(usage.reasoning, price.reasoning, made))
+        + (usage.output_audio and _apart(usage.output_audio, price.output_audio, made))
+        + (usage.output_image and _apart(usage.output_image, price.output_image, made))
     )
     fixed = price.per_call * usage.calls
     minutes = usage.audio_seconds * price.audio_minute
@@ -49,10 +49,18 @@ def cost(usage: Usage, price: Price) -> int:
     return fixed - (-(millionths * 60 + minutes * MILLION) // (60 * MILLION))
 
 
+def _apart(count: int, rate: int | None, whole: int) -> int:
+    """What a part that is priced apart costs more (or less) than it does within its whole."""
+    return 0 if rate is None else count * (rate - whole)
+
+
 def most(price: Price, *, input_tokens: int, output_tokens: int, calls: int) -> int:
     """Nano-dollars that a call of up to this size may cost at most: every token at the dearest rate it can get."""
-    reached = (price, *(tier.price for tier in price.tiers if input_tokens > tier.above))
-    return max(_most(flat, input_tokens, output_tokens, calls) for flat in reached)
+    amount = _most(price, input_tokens, output_tokens, calls)
+    for tier in price.tiers:
+        if input_tokens > tier.above:
+            amount = max(amount, _most(tier.price, input_tokens, output_tokens, calls))
+    return amount
 
 
 def _most(price: Price, input_tokens: int, output_tokens: int, calls: int) -> int:
@@ -63,18 +71,19 @@ def _most(price: Price, input_tokens: int, output_tokens: int, calls: int) -> in
 
 
 def _tier(price: Price, input_tokens: int) -> Price:
-    if not price.tiers:
-        return price
     reached = [tier for tier in price.tiers if input_tokens > tier.above]
     return max(reached, key=lambda tier: tier.above).price if reached else price
 
 
-def _or(part: int | None, whole: int) -> int:
+def _or(part: int | None, whole: int | None) -> int | None:
     return whole if part is None else part
 
 
-def _dearest(*rates: int | None) -> int:
-    return max(rate for rate in rates if rate is not None)
+def _dearest(whole: int, *parts: int | None) -> int:
+    for rate in parts:
+        if rate is not None and rate > whole:
+            whole = rate
+    return whole
 
 
 def guess_input(body: bytes) -> int:
@@ -83,10 +92,24 @@ def guess_input(body: bytes) -> int:
     Three bytes a token hold for English with its JSON around it and for Chinese alike; every file inside counts as a
     middling image, and so does what a form carries beyond its text.
     """
+    if len(body) < _SHORTEST_FILE:
+        return -(-len(body) // _BYTES_A_TOKEN)
     if body.startswith(b"--") and len(body) > _TEXT_OF_A_FORM:
         return -(-_TEXT_OF_A_FORM // _BYTES_A_TOKEN) + _TOKENS_A_FILE
-    files = file_sizes(body) if len(body) >= 1024 and _BASE64.search(body) else ()
+    files = file_sizes(body) if _has_base64(body) and body.count(b"{") <= _MOST_OBJECTS else ()
     return -(-(len(body) - sum(files)) // _BYTES_A_TOKEN) + _TOKENS_A_FILE * len(files)
+
+
+def _has_base64(body: bytes) -> bool:
+    """Whether there is a run of base64 as long as a file. Wherever it begins, it lies across a multiple of that length:
+    no more has to be looked at, where a search would read all of a long text before it lets anybody else go on."""
+    for at in range(_SHORTEST_FILE - 1, len(body), _SHORTEST_FILE):
+        if body[at] in _BASE64:
+            before, after = body[at + 1 - _SHORTEST_FILE : at], body[at : at + _SHORTEST_FILE]
+            run = len(before) - len(before.rstrip(_BASE64)) + len(after) - len(after.lstrip(_BASE64))
+            if run >= _SHORTEST_FILE:
+                return True
+    return False
 
 
 def estimated(body: bytes, output: int, *, calls: int = 1) -> Usage:

@@ -17,13 +17,18 @@ from starlette.types import Receive, Scope, Send
 
 from .errors import Unavailable
 from .flight import Flight
+from .pool import ChannelPool
 from .ports import RevisionStore
-from .routing import ChannelPool
 
 __all__ = ["Readiness", "liveness"]
 
-Lack = Literal["lifespan", "storage", "channels"]
-"""The check that failed: the lifespan was not run, the storage does not answer, no channel is enabled."""
+Lack = Literal["lifespan", "draining", "storage", "channels"]
+"""The check that failed: the lifespan was not run, the process is about to stop, the storage does not answer, no
+channel is enabled."""
+
+
+def _never() -> bool:
+    return False
 
 
 async def liveness(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
@@ -42,6 +47,7 @@ class Readiness:
         pool: ChannelPool,
         *,
         started: Callable[[], bool],
+        draining: Callable[[], bool] = _never,
         timeout: float = 1.0,
         interval: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
@@ -49,6 +55,7 @@ class Readiness:
         self._store = store
         self._pool = pool
         self._started = started
+        self._draining = draining
         self._interval = interval
         self._clock = clock
         self._check = Flight(self._look, what="storage and channels", timeout=timeout, rest=0, clock=clock)
@@ -65,6 +72,8 @@ class Readiness:
         """What is missing; None when calls can be served."""
         if not self._started():
             return "lifespan"
+        if self._draining():
+            return "draining"
         if self._clock() >= self._until:
             try:
                 self._found = await self._check()

@@ -9,19 +9,17 @@ die, that is charged and the rest returned when the lease runs out.
     app = QuotaGuard(app, quota)          # and in the host's lifespan: async with quota
 
 *Reads* ``call.token``, ``call.plan`` (for the upstream's model names and the channels' budgets), ``call.serving``,
-``call.usage``, ``call.progress``. *Writes* ``call.price``, ``call.cost`` and, as the first to read the body, what
-``http.parsed`` does; strikes out of ``call.plan`` the channels that have no budget left. Options: ``max_body``,
-``on_error``.
+``call.usage``, ``call.progress``. *Writes* ``call.prices``, ``call.cost`` and, as the first to read the body, what
+``http.parsed`` does; strikes out of ``call.plan`` the channels that have no budget left, and what the caller cannot pay
+for of the models in place of the one asked for. Options: ``max_body``, ``on_error``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
@@ -30,14 +28,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .background import Background
 from .call import Call, need
-from .errors import BudgetExceeded, GatewayError, InsufficientQuota, TryLater, Unavailable
+from .errors import Forbidden, GatewayError, Unavailable
 from .group import GroupCommit, UntriedError
 from .http import MAX_BODY, ClientGoneError, OnError, Refusal, parsed
-from .limitbook import Budget, BudgetAccounts, LimitBook
+from .limitbook import BudgetAccounts, LimitBook
 from .models import Checkpoint, Ended, Price, Reserve, Reserved, Settle, Short, Token
 from .ports import BudgetStore, Ledger, LedgerAnswer, LedgerOperation
 from .pricebook import PriceBook
 from .pricing import cost, guess_input, most
+from .shortage import NO_BUDGETS, CallBudgets, not_checked, refusal, without_channel, without_fallbacks
 from .spool import Spool
 from .wire.operations import Operation
 from .wire.request import Head
@@ -49,8 +48,6 @@ _log = logging.getLogger(__name__)
 _LINGER = 0.005  # seconds that a settlement waits for a reservation to share a transaction with
 _PACE = 0.003  # seconds between two transactions while many calls reserve at once
 _AT_ONCE = 256  # checkpoints that reservations may have to wait for
-_LONGEST_KEPT = 60.0  # seconds that SDKs wait when they are told to
-_HELD_ELSEWHERE = 1.0  # seconds after which to try again where running calls hold all of a budget
 
 # The least that a second of speech takes (32 kbit/s), and about what transcription models count for it: a file whose
 # length is unknown is rather taken for too long.
@@ -80,37 +77,11 @@ def estimate(
     return amount, minutes + most(price, input_tokens=input_tokens, output_tokens=head.choices, calls=calls)
 
 
-class _Funds(Struct, frozen=True):
-    """The accounts of one call's budgets, those of channels with the channel's id."""
-
-    of_call: dict[int, Budget] = {}
-    of_channels: dict[int, tuple[int, Budget]] = {}
-
-    @property
-    def accounts(self) -> tuple[int, ...]:
-        return (*self.of_call, *self.of_channels)
-
-    def without(self, channel: int) -> _Funds:
-        kept = {account: entry for account, entry in self.of_channels.items() if entry[0] != channel}
-        return _Funds(self.of_call, kept)
-
-    def spare(self, call: Call) -> tuple[int, ...]:
-        """Those of the channels that do not serve the call. Where nobody says who does, it is the first of the plan."""
-        if not self.of_channels:
-            return ()
-        serving = call.serving.id if call.serving else call.plan[0].channel.id
-        return tuple(account for account, (channel, _) in self.of_channels.items() if channel != serving)
-
-
-_NO_FUNDS = _Funds()
-
-
 class _Open(Struct, frozen=True):
     """A reservation of this process that stands."""
 
     call: Call
-    price: Price
-    funds: _Funds
+    budgets: CallBudgets
 
 
 class Quota:
@@ -186,39 +157,88 @@ class Quota:
 
     # --- before a call ------------------------------------------------------------------------------------------------
 
-    async def reserve(self, call: Call, token: Token, operation: Operation, head: Head, body: bytes) -> Price:
-        """Hold what the call may cost, and return the price that will be charged, whatever changes meanwhile.
+    async def reserve(
+        self, call: Call, token: Token, operation: Operation, head: Head, body: bytes
+    ) -> Mapping[str, Price]:
+        """Hold the most that the call may cost, whoever serves it, and return the prices of those who may, by
+        ``Candidate.fallback``: one of them will be charged, whatever changes meanwhile.
 
-        Channels whose budget does not cover the call are struck out of its plan, as long as others are left.
+        Struck out of its plan are channels whose budget does not cover the call, as long as others are left, and models
+        that would serve in place of the one asked for, where the caller's money covers that one alone.
 
         :raises InsufficientQuota: an account does not cover it
         :raises BudgetExceeded: a budget does not cover it yet
         :raises Forbidden: the model has no price
         :raises Unavailable: the ledger does not answer, or no channel has a budget for it
         """
-        await self.prices.refresh()
-        funds = await self._funds(call, token, head.model)
-        limited = (token.limited or funds is not _NO_FUNDS) and not operation.free
+        if not self.prices.fresh:
+            await self.prices.refresh()
+        budgets = NO_BUDGETS if self._unbudgeted else await self._budgets(call, token, head.model)
         waits: list[float | None] = []
         while True:
-            price = await self.prices.price(_names(call, head), limited=limited)
-            amount, at_least = estimate(operation, head, body, price, default_max_output=self._default_max_output)
-            outcome = await self._hold(Reserve(call.id, token.accounts + funds.accounts, amount, at_least, self.lease))
+            prices = self._known_prices(call, head)
+            if prices is None:
+                limited = (token.limited or budgets is not NO_BUDGETS) and not operation.free
+                prices = await self._prices(call, head, limited=limited)
+            needs: dict[str, tuple[int, int]] = {}
+            amount = at_least = 0  # of all of them: the largest amount, and the least that is enough for each
+            for model, price in prices.items():
+                needed = estimate(operation, head, body, price, default_max_output=self._default_max_output)
+                needs[model] = needed
+                amount, at_least = max(amount, needed[0]), max(at_least, needed[1])
+            accounts = token.accounts if budgets is NO_BUDGETS else token.accounts + budgets.accounts
+            outcome = await self._hold(Reserve(call.id, accounts, amount, at_least, self.lease))
             if isinstance(outcome, Reserved):
-                self._open[call.id] = _Open(call, price, funds)
-                return price
+                self._open[call.id] = _Open(call, budgets)
+                return prices
             if not isinstance(outcome, Short):
                 raise Unavailable(f"The call {call.id} is known already: nothing can be held for it.")
-            if outcome.account not in funds.of_channels:
-                raise _refusal(token, funds, outcome, at_least)
-            funds = _without_channel(call, funds, outcome, at_least, waits)
+            if outcome.account in budgets.of_channels:
+                budgets = without_channel(call, budgets, outcome, at_least, waits)
+            elif not without_fallbacks(call, needs, outcome):
+                raise refusal(token, budgets, outcome, at_least)
 
-    async def _funds(self, call: Call, token: Token, model: str) -> _Funds:
+    def _known_prices(self, call: Call, head: Head) -> dict[str, Price] | None:
+        """What ``_prices`` gives, where every model has a price under the name that callers have for it, and none of
+        them has to be looked up."""
+        prices: dict[str, Price] = {}
+        for step in call.plan:
+            model = step.fallback
+            if model not in prices:
+                price = self.prices.found(model or head.model)
+                if price is None:
+                    return None
+                prices[model] = price
+        return prices or None
+
+    async def _prices(self, call: Call, head: Head, *, limited: bool) -> dict[str, Price]:
+        """Of the model that was asked for, and of those that may serve in its place: by ``Candidate.fallback``.
+
+        :raises Forbidden: a model has none; fallbacks without one are rather struck out of the plan
+        """
+        prices: dict[str, Price] = {}
+        for model in dict.fromkeys([step.fallback for step in call.plan] or [""]):
+            steps = [step for step in call.plan if step.fallback == model]
+            names = (model or head.model, *dict.fromkeys(step.upstream_model for step in steps))
+            try:
+                prices[model] = await self.prices.price(names, limited=limited)
+            except Forbidden:
+                call.plan = tuple(step for step in call.plan if step.fallback != model)
+                if not model or not call.plan:
+                    raise
+        return prices
+
+    @property
+    def _unbudgeted(self) -> bool:
+        """It is known that no call has a budget."""
+        return self._limits is None or self._limits.unbudgeted
+
+    async def _budgets(self, call: Call, token: Token, model: str) -> CallBudgets:
         """
         :raises Unavailable: the limits or the budgets cannot be read
         """
-        if self._limits is None or self._accounts is None or self._limits.unbudgeted:
-            return _NO_FUNDS
+        if self._limits is None or self._accounts is None:
+            return NO_BUDGETS
         limits = await self._limits.current()
         of_call = limits.budgets.of_call(token, model)
         of_channels = {
@@ -227,9 +247,9 @@ class Quota:
             for budget in limits.budgets.of_channel(candidate.channel)
         }
         if not of_call and not of_channels:
-            return _NO_FUNDS
+            return NO_BUDGETS
         accounts = await self._accounts.of((*of_call, *of_channels), limits)
-        return _Funds(
+        return CallBudgets(
             {account: budget for account, budget in accounts.items() if budget not in of_channels},
             {account: (of_channels[budget], budget) for account, budget in accounts.items() if budget in of_channels},
         )
@@ -239,14 +259,14 @@ class Quota:
         try:
             return await outcome
         except UntriedError as error:
-            raise _unavailable() from error
+            raise not_checked() from error
         except GatewayError:
             self._release(reserve.id, outcome)
             raise
         except Exception as error:
             self._release(reserve.id, outcome)
             _log.error("the ledger failed: %s", type(error).__name__)
-            raise _unavailable() from error
+            raise not_checked() from error
         except BaseException:
             self._release(reserve.id, outcome)
             raise
@@ -283,15 +303,16 @@ class Quota:
         except Exception as error:  # of one call, and all others have leases, too
             _log.error("the usage of call %s cannot be read: %s", call.id, type(error).__name__)
             usage = None
-        so_far = cost(usage, held.price) if usage is not None else 0
-        return Checkpoint(reservation, so_far, self.lease, held.funds.spare(call))
+        so_far = cost(usage, call.price) if usage is not None and call.price is not None else 0
+        return Checkpoint(reservation, so_far, self.lease, held.budgets.spare(call))
 
     # --- after it -----------------------------------------------------------------------------------------------------
 
     def settle(self, reservation: str, cost: int) -> None:
         """Have a reservation ended at this cost in nano-dollars. Returns at once; the worker sees to it."""
         held = self._open.pop(reservation, None)
-        settlement = Settle(reservation, cost, held.funds.spare(held.call) if held is not None else ())
+        spare = () if held is None or held.budgets is NO_BUDGETS else held.budgets.spare(held.call)
+        settlement = Settle(reservation, cost, spare)
         self._group.post(settlement)
         if self._group.failing:
             self._spool_of((settlement,))
@@ -337,84 +358,6 @@ class Quota:
             _log.error("reservation %s has ended while its call runs, at a cost of %d", operation.id, operation.cost)
 
 
-def _names(call: Call, head: Head) -> tuple[str, ...]:
-    return (head.model, *dict.fromkeys(candidate.upstream_model for candidate in call.plan))
-
-
-# --- refusals ---------------------------------------------------------------------------------------------------------
-
-
-def _unavailable() -> Unavailable:
-    return Unavailable("Quotas cannot be checked at the moment.", retry_after=1)
-
-
-def _without_channel(call: Call, funds: _Funds, short: Short, needed: int, waits: list[float | None]) -> _Funds:
-    """Go on without a channel that has no budget left. ``waits`` grows by the time until it has.
-
-    :raises Unavailable: no other is left
-    :raises InsufficientQuota: no channel has a budget that is ever large enough
-    """
-    channel, budget = funds.of_channels[short.account]
-    waits.append(_wait(budget, short, needed))
-    plan = tuple(candidate for candidate in call.plan if candidate.channel.id != channel)
-    if plan:
-        call.plan = plan
-        return funds.without(channel)
-    known = [wait for wait in waits if wait is not None]
-    if not known:
-        raise _too_large("every channel for this model", budget, needed)
-    message = "The budgets of all channels for this model are used up."
-    raise _in_time(Unavailable(message, code="channel_budget_exceeded", retry_after=min(known)))
-
-
-def _wait(budget: Budget, short: Short, needed: int) -> float | None:
-    """Seconds until the budget may cover the call, None if it never does."""
-    if needed > budget.amount:
-        return None
-    return _HELD_ELSEWHERE if short.wait is None else short.wait
-
-
-def _refusal(token: Token, funds: _Funds, short: Short, needed: int) -> GatewayError:
-    budget = funds.of_call.get(short.account)
-    if budget is None:
-        return _insufficient(token, short, needed)
-    wait = _wait(budget, short, needed)
-    if wait is None:
-        return _too_large(budget.whose, budget, needed)
-    message = (
-        f"The budget of {budget.whose} does not cover this call at the moment: {_dollars(short.balance)} left, "
-        f"{_dollars(needed)} needed. Try again in {max(math.ceil(wait), 1)} s."
-    )
-    return _in_time(BudgetExceeded(message, retry_after=wait))
-
-
-def _in_time(error: TryLater) -> TryLater:
-    """Told to wait for longer than they do, SDKs would ask again within seconds: they are told not to."""
-    error.should_retry = error.retry_after is not None and error.retry_after <= _LONGEST_KEPT
-    return error
-
-
-def _too_large(whose: str, budget: Budget, needed: int) -> InsufficientQuota:
-    return InsufficientQuota(
-        f"The budget of {whose} can never cover this call: {_dollars(budget.amount)} for a whole period, "
-        f"{_dollars(needed)} needed. Send a shorter input, or set a lower limit of output tokens.",
-        code="budget_too_small",
-    )
-
-
-def _insufficient(token: Token, short: Short, needed: int) -> InsufficientQuota:
-    whose = "this API key" if len(token.accounts) > 1 and short.account == token.accounts[0] else "the account"
-    return InsufficientQuota(
-        f"The quota of {whose} does not cover this call: {_dollars(short.balance)} left, "
-        f"{_dollars(needed)} needed. Top it up, or set a lower limit of output tokens."
-    )
-
-
-def _dollars(nano: int) -> str:
-    """To the nano-dollar, without zeros at the end; what is owed is nothing that is left."""
-    return f"${Decimal(max(nano, 0)).scaleb(-9).normalize():f}"
-
-
 class QuotaGuard:
     """Reserves before the call, settles after it, at what ``call.usage`` then says; nothing without usage."""
 
@@ -430,9 +373,11 @@ class QuotaGuard:
         call = Call.of(scope)
         token = need(call.token, "QuotaGuard", "token", "TokenAuth")
         try:
-            request, receive = await parsed(scope, receive, max_body=self._max_body)
+            request = call.request
+            if request is None:
+                request, receive = await parsed(scope, receive, max_body=self._max_body)
             operation = need(call.operation, "QuotaGuard", "operation", "Endpoints")
-            call.price = await self._quota.reserve(call, token, operation, request.head, call.body or b"")
+            call.prices = await self._quota.reserve(call, token, operation, request.head, call.body or b"")
         except ClientGoneError:
             return None
         except GatewayError as error:
@@ -440,6 +385,7 @@ class QuotaGuard:
         try:
             await self.app(scope, receive, send)
         finally:
-            call.cost = cost(call.usage, call.price) if call.usage is not None else 0
+            usage, price = call.usage, call.price
+            call.cost = cost(usage, price) if usage is not None and price is not None else 0
             self._quota.settle(call.id, call.cost)
         return None

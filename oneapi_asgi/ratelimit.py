@@ -17,19 +17,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .call import Call, need
 from .errors import BadRequest, Forbidden, GatewayError, RateLimited
-from .http import MAX_BODY, ClientGoneError, OnError, Refusal, api_path, parsed
+from .http import MAX_BODY, Answer, ClientGoneError, OnError, Refusal, api_path, parsed
 from .limitbook import LimitBook, Rule
 from .models import Ask, AskKind, Channel, Granted, Level, Refused, Token
 from .ports import RateStore
 from .pricing import guess_input
 from .rates import LocalRates
-from .wire.operations import operation_at
+from .wire.dialects import operation_at
 
 __all__ = ["ChannelLimits", "RateLimit", "RateLimiter", "duration"]
 
@@ -37,6 +37,10 @@ _UNITS: dict[AskKind, str] = {
     "requests": "requests per minute",
     "tokens": "tokens per minute",
     "calls": "calls at once",
+}
+_HEADERS: dict[AskKind, tuple[bytes, bytes, bytes]] = {
+    "requests": (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests"),
+    "tokens": (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens"),
 }
 _WAIT_FOR_A_CHANNEL = 60.0
 
@@ -125,7 +129,8 @@ class RateLimit:
             return None
         except GatewayError as error:
             return await self._on_error(error, call)(scope, receive, send)
-        answer = _Answer(send, headers)
+        answer = Answer.of(send)
+        answer.headers = (*answer.headers, *headers)
         try:
             await self.app(scope, receive, answer.send)
         finally:
@@ -149,48 +154,50 @@ class RateLimit:
         :raises BadRequest: the call can never be admitted
         :raises Forbidden: no call can
         """
-        most, least = self._limiter.size(call) if _of_tokens(rules) else (0, 0)
+        asks, least = _asks(rules, self._limiter, call)
         for rule in rules:
-            _check(rule, least)
-        asks = _asks(rules, most)
+            ask = rule.ask
+            if ask.limit < 1 or (ask.kind == "tokens" and least > ask.limit):
+                raise _never(rule, least)
         outcome = await self._limiter.counters.take(call.id, asks)
-        headers = [*_headers(asks, outcome.levels)]
+        headers = _headers(asks, outcome.levels)
         if isinstance(outcome, Refused):
             raise _refused(rules[outcome.which], outcome.wait, headers)
-        return outcome, [(name.encode(), value.encode()) for name, value in headers]
+        return outcome, headers
 
 
-def _of_tokens(rules: Iterable[Rule]) -> bool:
-    return any(rule.ask.kind == "tokens" for rule in rules)
+def _asks(rules: Iterable[Rule], limiter: RateLimiter, call: Call) -> tuple[list[Ask], int]:
+    """What a call asks for, and the least of tokens that it may use, as far as that is asked for."""
+    asks, most, least = [], -1, 0
+    for rule in rules:
+        ask = rule.ask
+        if ask.kind == "tokens":
+            if most < 0:
+                most, least = limiter.size(call)
+            ask = Ask(ask.key, "tokens", ask.limit, min(most, ask.limit))
+        asks.append(ask)
+    return asks, least
 
 
-def _asks(rules: Iterable[Rule], tokens: int) -> tuple[Ask, ...]:
-    return tuple(
-        Ask(rule.ask.key, "tokens", rule.ask.limit, min(tokens, rule.ask.limit))
-        if rule.ask.kind == "tokens"
-        else rule.ask
-        for rule in rules
-    )
-
-
-def _check(rule: Rule, least: int) -> None:
+def _never(rule: Rule, least: int) -> GatewayError:
+    """Why no such call can be admitted."""
     ask = rule.ask
     if ask.kind == "tokens" and least > ask.limit:
-        raise BadRequest(
+        return BadRequest(
             f"The call may use about {least} tokens, more than the limit of {rule.whose} has for a whole minute: "
             f"{ask.limit}. Send a shorter input, or set a lower limit of output tokens.",
             code="tokens_per_minute_exceeded",
         )
-    if ask.limit < 1:
-        raise Forbidden(f"The limit of {rule.whose} is 0 {_UNITS[ask.kind]}: no call can be made.")
+    return Forbidden(f"The limit of {rule.whose} is 0 {_UNITS[ask.kind]}: no call can be made.")
 
 
-def _refused(rule: Rule, wait: float, headers: Sequence[tuple[str, str]]) -> RateLimited:
+def _refused(rule: Rule, wait: float, headers: Iterable[tuple[bytes, bytes]]) -> RateLimited:
+    told = [(name.decode(), value.decode()) for name, value in headers]
     return RateLimited(
         f"The limit of {rule.whose}, {rule.ask.limit} {_UNITS[rule.ask.kind]}, is reached. "
         f"Try again in {max(math.ceil(wait), 1)} s.",
         retry_after=wait,
-        headers=(*headers, ("retry-after-ms", str(math.ceil(wait * 1000)))),
+        headers=(*told, ("retry-after-ms", str(math.ceil(wait * 1000)))),
     )
 
 
@@ -201,42 +208,31 @@ def _used(call: Call, status: int) -> int | None:
     return None if 200 <= status < 300 else 0
 
 
-def _headers(asks: Sequence[Ask], levels: Sequence[Level]) -> Iterator[tuple[str, str]]:
+def _headers(asks: Sequence[Ask], levels: Sequence[Level]) -> list[tuple[bytes, bytes]]:
     """In OpenAI's names, of the tightest limit of requests and of tokens."""
-    for kind in ("requests", "tokens"):
-        of_kind = [(level, ask) for ask, level in zip(asks, levels, strict=True) if ask.kind == kind]
-        if of_kind:
-            level, ask = min(of_kind, key=lambda pair: (pair[0].remaining, -pair[0].reset))
-            yield f"x-ratelimit-limit-{kind}", str(ask.limit)
-            yield f"x-ratelimit-remaining-{kind}", str(level.remaining)
-            yield f"x-ratelimit-reset-{kind}", duration(level.reset)
+    tightest: dict[AskKind, tuple[int, float, int]] = {}
+    for ask, level in zip(asks, levels, strict=True):
+        known, found = tightest.get(ask.kind), (level.remaining, -level.reset, ask.limit)
+        if known is None or found[:2] < known[:2]:
+            tightest[ask.kind] = found
+    headers: list[tuple[bytes, bytes]] = []
+    for kind, (limit, remaining, reset) in _HEADERS.items():
+        if kind in tightest:
+            left, back, most = tightest[kind]
+            headers += ((limit, b"%d" % most), (remaining, b"%d" % left), (reset, duration(-back).encode()))
+    return headers
 
 
 def duration(seconds: float) -> str:
     """As OpenAI writes it: ``12ms``, ``1s``, ``1.5s``, ``6m0s``, ``1h0m0s``; rounded up to milliseconds."""
     total = math.ceil(round(seconds * 1000, 3))
-    if 0 < total < 1000:
-        return f"{total}ms"
+    if total < 1000:
+        return f"{total}ms" if total > 0 else "0s"
     minutes, rest = divmod(total, 60_000)
     text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
     if minutes >= 60:
         return f"{minutes // 60}h{minutes % 60}m{text}"
     return f"{minutes}m{text}" if minutes else text
-
-
-class _Answer:
-    """Adds headers to an answer on its way out, and notes its status."""
-
-    def __init__(self, send: Send, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        self._send = send
-        self._headers = headers
-        self.status = 0
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
-        await self._send(message)
 
 
 class ChannelLimits:
@@ -259,9 +255,10 @@ class ChannelLimits:
         rules = (await book.current()).rates.of_channel(channel) if book is not None else ()
         if not rules:
             return self._free
-        if any(rule.ask.limit < 1 for rule in rules):
-            return _WAIT_FOR_A_CHANNEL
-        asks = _asks(rules, self._limiter.size(call)[0] if _of_tokens(rules) else 0)
+        for rule in rules:
+            if rule.ask.limit < 1:
+                return _WAIT_FOR_A_CHANNEL
+        asks, _ = _asks(rules, self._limiter, call)
         outcome = await self._limiter.counters.take(call.id, asks)
         if isinstance(outcome, Refused):
             return outcome.wait

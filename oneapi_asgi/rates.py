@@ -10,9 +10,8 @@ full minute's allowance may be spent at once, then it comes back evenly. Nothing
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-
-from cachetools import TLRUCache
 
 from .models import Ask, Granted, Level, Refused
 from .ports import RateStore
@@ -24,6 +23,9 @@ _MINUTE = 60.0
 _SLACK = 0.01
 """Of the time that one unit takes to come back: what sums of floats may be off."""
 
+_SWEPT = 2
+"""Counters that are looked at for each that is touched: so they are let go of faster than they come."""
+
 _UNKNOWN = 1.0
 """Seconds after which to try again where all slots are taken: nobody knows when a call will end."""
 
@@ -34,24 +36,32 @@ def admit(due: float, now: float, per_minute: int, amount: int = 1) -> tuple[flo
     ``due`` is what an earlier admission returned, 0 for a counter that has none.
     """
     unit = _MINUTE / per_minute
-    due = max(due, now)
-    wait = due + unit * amount - now - _MINUTE
-    return (wait, due) if wait > unit * _SLACK else (0.0, due + unit * amount)
+    if due < now:
+        due = now
+    after = due + unit * amount
+    wait = after - now - _MINUTE
+    return (wait, due) if wait > unit * _SLACK else (0.0, after)
 
 
 def level(due: float, now: float, per_minute: int) -> Level:
     """How a counter stands that will be whole again at ``due``. Debts are no less than nothing."""
-    reset = max(due - now, 0.0)
-    return Level(max(int((_MINUTE - reset) * per_minute / _MINUTE + _SLACK), 0), reset)
+    reset = due - now
+    if reset <= 0:
+        return Level(per_minute, 0.0)
+    left = int((_MINUTE - reset) * per_minute / _MINUTE + _SLACK)
+    return Level(max(left, 0), reset)
 
 
 class LocalRates:
-    """The ``RateStore`` of a single process, and a ``StandIn``. At most ``size`` counters are kept: beyond, those that
-    were not touched for longest begin anew."""
+    """The ``RateStore`` of a single process, and a ``StandIn``. At most ``size`` counters are kept: beyond, some of
+    those that were not touched for long begin anew."""
 
     def __init__(self, *, size: int = 100_000, clock: Callable[[], float] = time.monotonic) -> None:
+        if size < 1:
+            raise ValueError("size must be at least 1")
+        self._size = size
         self._clock = clock
-        self._due: TLRUCache[str, float] = TLRUCache(size, lambda _key, due, _now: due, clock)
+        self._due: OrderedDict[str, float] = OrderedDict()  # those touched last stand last
         self._calls: dict[str, int] = {}
 
     async def take(self, call_id: str, asks: Sequence[Ask]) -> Granted | Refused:
@@ -63,13 +73,16 @@ class LocalRates:
             if own > wait:
                 which, wait = index, own
         if which >= 0:
-            return Refused(which, wait, tuple(self._level(ask, now) for ask in asks))
+            return Refused(which, wait, tuple([self._level(ask, now) for ask in asks]))
+        levels: list[Level] = []
         for ask, due in zip(asks, after, strict=True):
             if ask.kind == "calls":
-                self._calls[ask.key] = self._calls.get(ask.key, 0) + 1
+                used = self._calls[ask.key] = self._calls.get(ask.key, 0) + 1
+                levels.append(Level(ask.limit - used, 0.0))
             else:
-                self._due[ask.key] = due
-        return Granted(call_id, tuple(asks), tuple(self._level(ask, now) for ask in asks))
+                self._touch(ask.key, due, now)
+                levels.append(level(due, now, ask.limit))
+        return Granted(call_id, tuple(asks), tuple(levels))
 
     def give(self, granted: Granted, tokens: int | None = None) -> None:
         for ask in granted.asks:
@@ -83,7 +96,7 @@ class LocalRates:
         for ask in asks:
             if ask.kind != "calls" and ask.amount > 0:
                 due = max(self._due.get(ask.key, 0.0), now) + _MINUTE / ask.limit * ask.amount
-                self._due[ask.key] = min(due, now + _MINUTE)
+                self._touch(ask.key, min(due, now + _MINUTE), now)
 
     def _asked(self, ask: Ask, now: float) -> tuple[float, float]:
         if ask.kind == "calls":
@@ -106,9 +119,23 @@ class LocalRates:
         now = self._clock()
         due = max(self._due.get(ask.key, 0.0), now) + _MINUTE / ask.limit * change
         if due > now:
-            self._due[ask.key] = due
+            self._touch(ask.key, due, now)
         else:
             self._due.pop(ask.key, None)
+
+    def _touch(self, key: str, due: float, now: float) -> None:
+        """Keep a counter, and let go of others that have rested or are too many, from the one touched longest ago."""
+        dues = self._due
+        dues[key] = due
+        dues.move_to_end(key)
+        for _ in range(_SWEPT):
+            oldest = next(iter(dues))
+            if oldest == key:
+                return
+            if dues[oldest] > now and len(dues) <= self._size:
+                dues.move_to_end(oldest)  # what still owes must not hide those behind it that have rested
+            else:
+                del dues[oldest]
 
 
 class Share:

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .call import Call
 from .errors import NotStarted
 from .group import GroupCommit
-from .http import OnError, Refusal
-from .models import CallRecord, EndReason
+from .http import Answer, OnError, Refusal
+from .models import Attempt, CallRecord, EndReason
 from .ports import RecordStore
 
 __all__ = ["CallRecorder", "RecordWriter", "record_of"]
@@ -65,15 +65,16 @@ class RecordWriter:
 
 def record_of(call: Call, *, status: int, reason: EndReason) -> CallRecord:
     """The facts of a call that is over."""
-    served = next((attempt for attempt in reversed(call.attempts) if not attempt.failure), None)
+    served = _served(call.attempts)
     head = call.request.head if call.request else None
+    token = call.token
     return CallRecord(
         id=call.id,
         at=call.at,
         operation=call.operation.name if call.operation else "",
-        token_id=call.token.id if call.token else None,
-        token_name=call.token.name if call.token else "",
-        user_id=call.token.user_id if call.token else None,
+        token_id=token.id if token else None,
+        token_name=token.name if token else "",
+        user_id=token.user_id if token else None,
         model=head.model if head else "",
         upstream_model=served.upstream_model if served else "",
         channel_id=served.channel_id if served else None,
@@ -91,6 +92,14 @@ def record_of(call: Call, *, status: int, reason: EndReason) -> CallRecord:
     )
 
 
+def _served(attempts: Sequence[Attempt]) -> Attempt | None:
+    """The last one that did not fail."""
+    for attempt in reversed(attempts):
+        if not attempt.failure:
+            return attempt
+    return None
+
+
 class CallRecorder:
     """Records every call that reaches it, refused and broken ones too."""
 
@@ -106,20 +115,13 @@ class CallRecorder:
         if not self._writer.started:
             error = NotStarted("The record writer is not running: enter its context (the gateway's lifespan) first.")
             return await self._on_error(error, call)(scope, receive, send)
-        status = 0
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        answer = Answer.of(send)
         reason: EndReason = "aborted"
         try:
-            await self.app(scope, receive, watch)
-            reason = call.reason or _reason(status)
+            await self.app(scope, receive, answer.send)
+            reason = call.reason or _reason(answer.status)
         finally:
-            self._writer.write(record_of(call, status=status, reason=call.reason or reason))
+            self._writer.write(record_of(call, status=answer.status, reason=call.reason or reason))
         return None
 
 

@@ -55,27 +55,29 @@ class Revocation(Background):
         self._recheck = recheck
         self._revision = revision
         self._interval = interval
-        self._open: dict[str, Call] = {}
         self._unchecked: dict[str, Call] = {}
+        self._checked: dict[str, Call] = {}
         self._seen = -1
 
     def begin(self, call: Call) -> None:
-        self._open[call.id] = self._unchecked[call.id] = call
+        need(call.token, "RevocationGuard", "token", "TokenAuth")
+        self._unchecked[call.id] = call
 
     def finish(self, call: Call) -> None:
-        self._open.pop(call.id, None)
-        self._unchecked.pop(call.id, None)
+        if self._unchecked.pop(call.id, None) is None:
+            self._checked.pop(call.id, None)
 
     async def look(self) -> None:
         """End the open calls whose token is no longer valid.
 
         :raises Unavailable: the store does not answer; all is left for the next time
         """
-        if not self._open:
+        if not self._unchecked and not self._checked:
             return
         revision = await self._revision.current()
         if revision != self._seen:
-            self._unchecked.update(self._open)
+            self._unchecked.update(self._checked)
+            self._checked.clear()
             self._seen = revision
         due = [*self._due(self._revision.now()).items()]
         for start in range(0, len(due), _AT_ONCE):
@@ -91,11 +93,10 @@ class Revocation(Background):
     def _due(self, now: float) -> dict[tuple[Token, str], list[Call]]:
         """The calls to check, by what there is to ask: many share it."""
         groups: dict[tuple[Token, str], list[Call]] = {}
-        for call in self._open.values():
+        expired = [call for call in self._checked.values() if _has_expired(call, now)]
+        for call in (*self._unchecked.values(), *expired):
             token = need(call.token, "RevocationGuard", "token", "TokenAuth")
-            expired = token.expires_at is not None and token.expires_at <= now
-            if expired or call.id in self._unchecked:
-                groups.setdefault((token, call.client), []).append(call)
+            groups.setdefault((token, call.client), []).append(call)
         return groups
 
     async def _check(self, token: Token, client: str, calls: Sequence[Call]) -> None:
@@ -108,12 +109,21 @@ class Revocation(Background):
                 if call.end is not None:
                     _log.info("the call %s ends, token %d was revoked", call.id, token.id)
                     call.end(error, "revoked")
-                    self._unchecked.pop(call.id, None)
+                    self._is_checked(call)
         except Exception as error:  # it is as good as no answer, and the others shall have theirs
             _log.error("token %d could not be checked: %s", token.id, type(error).__name__)
         else:
             for call in calls:
-                self._unchecked.pop(call.id, None)
+                self._is_checked(call)
+
+    def _is_checked(self, call: Call) -> None:
+        if self._unchecked.pop(call.id, None) is not None:  # else it is over
+            self._checked[call.id] = call
+
+
+def _has_expired(call: Call, now: float) -> bool:
+    token = call.token
+    return token is not None and token.expires_at is not None and token.expires_at <= now
 
 
 class RevocationGuard:
@@ -127,7 +137,6 @@ class RevocationGuard:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         call = Call.of(scope)
-        need(call.token, "RevocationGuard", "token", "TokenAuth")
         self._revocation.begin(call)
         try:
             return await self.app(scope, receive, send)

@@ -15,7 +15,8 @@ import anyio
 import msgspec
 
 from oneapi_asgi import CallRecord, Channel, MemoryStorage, Price, Secret, Token, TokenDraft
-from oneapi_asgi.models import Checkpoint, Claim, Conclude, Kept, Limit, Reserve, Settle, TokenStatus
+from oneapi_asgi.kept import Claim, Conclude, Kept, KeptNote, OwnedObject
+from oneapi_asgi.models import Checkpoint, Limit, Reserve, Settle, TokenStatus
 from oneapi_asgi.ports import LedgerAnswer, LedgerOperation
 from oneapi_asgi.queries import CodeDraft
 
@@ -148,6 +149,19 @@ class JournalStorage(MemoryStorage):
     async def purge_answers(self) -> int:
         return await self._kept(super().purge_answers(), "purge_answers")
 
+    async def put_notes(self, notes: Sequence[KeptNote]) -> None:
+        await self._kept(super().put_notes(notes), "put_notes", notes=notes)
+
+    async def purge_notes(self) -> int:
+        return await self._kept(super().purge_notes(), "purge_notes")
+
+    async def put_object(self, owned: OwnedObject) -> None:
+        await self._kept(super().put_object(owned), "put_object", owned=owned)
+
+    async def delete_object(self, object_id: str, *, user_id: int, token_id: int) -> bool:
+        deleting = super().delete_object(object_id, user_id=user_id, token_id=token_id)
+        return await self._kept(deleting, "delete_object", object_id=object_id, user_id=user_id, token_id=token_id)
+
     async def write_records(self, records: Sequence[CallRecord]) -> None:
         await self._kept(super().write_records(records), "write_records", records=records)
 
@@ -175,6 +189,11 @@ class JournalStorage(MemoryStorage):
 
     async def delete_channel(self, channel_id: int) -> None:
         await self._kept(super().delete_channel(channel_id), "delete_channel", channel_id=channel_id)
+
+    async def disable_channel(self, channel_id: int, because: str) -> bool:
+        return await self._kept(
+            super().disable_channel(channel_id, because), "disable_channel", channel_id=channel_id, because=because
+        )
 
     async def save_limit(self, limit: Limit) -> Limit:
         return await self._kept(super().save_limit(limit), "save_limit", limit=limit)
@@ -205,10 +224,15 @@ _DEEDS = (
     "declare",
     "delete_channel",
     "delete_limit",
+    "delete_object",
+    "disable_channel",
     "expire",
     "open_budgets",
     "prune_records",
     "purge_answers",
+    "purge_notes",
+    "put_notes",
+    "put_object",
     "redeem",
     "renew_answers",
     "save_channel",

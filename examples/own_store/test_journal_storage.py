@@ -13,7 +13,8 @@ from journal_storage import JournalStorage
 
 import oneapi_asgi
 from oneapi_asgi import CallRecord, Channel, Price, Secret, Storage, TokenDraft
-from oneapi_asgi.models import Balance, Checkpoint, Claim, Conclude, Limit, Pulse, Reserve, Settle
+from oneapi_asgi.kept import Claim, Conclude, KeptNote, OwnedObject
+from oneapi_asgi.models import Balance, Checkpoint, Limit, Pulse, Reserve, Settle
 from oneapi_asgi.queries import CodeDraft
 from oneapi_asgi.testing import StorageContract, StreamingClient
 
@@ -39,6 +40,8 @@ class TestJournalStorage(StorageContract):
 
 async def _fill(storage: JournalStorage) -> None:
     await storage.declare([Channel(id=0, name="a", api_keys=(Secret("sk-1"),))], [TokenDraft(name="x", digest="x")])
+    channel = await storage.save_channel(Channel(id=0, name="b", concurrent_calls=4, concurrent_calls_per_key=2))
+    assert [await storage.disable_channel(channel.id, "HTTP 401") for _ in range(2)] == [True, False]
     await storage.add_user("ann", wallet=1_000)
     token = await storage.add_token(TokenDraft(name="ci", digest="d", user="ann", quota=500))
     with pytest.raises(ValueError, match="ci"):
@@ -64,6 +67,12 @@ async def _fill(storage: JournalStorage) -> None:
     await storage.set_token_status(token.id, "exhausted")
     await storage.write_records([CallRecord(id=name, at=1.5, operation="chat", model="\ud800") for name in "qr"])
     assert await storage.prune_records(2.0, 1) == 1
+    await storage.put_notes([KeptNote(key="a" * 64, value=b"\0\xff", keep=600.0)])
+    await storage.put_notes([KeptNote(key="b" * 64, value=b"", keep=-1.0)])
+    assert await storage.purge_notes() == 1
+    for name in ("file-1", "file-2"):
+        await storage.put_object(OwnedObject(id=name, kind="file", channel_id=1, key="c" * 64, user_id=1, created=2.5))
+    assert await storage.delete_object("file-1", user_id=1, token_id=0)
 
 
 async def _state(storage: JournalStorage) -> tuple[object, ...]:
@@ -84,6 +93,8 @@ async def _state(storage: JournalStorage) -> tuple[object, ...]:
         await storage.balances([account for account in budgets if account is not None]),
         await storage.claim_answer(asking),
         await storage.totals(0, 99_999_999),
+        await storage.get_notes(["a" * 64, "b" * 64]),
+        await storage.list_objects("file", user_id=1, token_id=0),
     )
 
 

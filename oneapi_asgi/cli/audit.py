@@ -15,7 +15,7 @@ from .show import dollars, json_option, show
 __all__ = ["audit"]
 
 
-@click.command()
+@click.command(short_help="Recompute every balance from its entries.")
 @json_option
 @config_option
 @click.pass_context

@@ -27,7 +27,7 @@ _FLAGS = {
 _UNITS = ("requests per minute", "tokens per minute", "calls at once")
 
 
-@click.group()
+@click.group(short_help="Limits of rates and calls, and budgets.")
 def limit() -> None:
     """How much each of the tokens, users, groups, models or channels may use.
 

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 import click
 import msgspec
 from msgspec import Struct
 
+from ..errors import GatewayError
 from ..models import Channel
-from ..providers.catalog import provider_of, upstream_url
-from ..providers.provider import auth_headers
-from ..routing import named_models, upstream_model
+from ..pool import named_models, upstream_model
+from ..providers.access import Unsigned, signed
+from ..providers.route import Route, access_of, place_of, route_of
 from ..settings import Settings
+from ..tickets import Tickets
 from ..upstream import Incoming, Outgoing, Timeouts, Upstream, UpstreamFault
+from ..wire.chat import Chat, Message, Target, Text
+from ..wire.dialect import MalformedAnswerError
+from ..wire.openai.paths import OPERATIONS
+from ..wire.watch import Watch
 
 __all__ = ["Verdict", "model_for", "probe", "probe_from_here"]
 
 _MOST_BYTES = 1 << 20
 _MOST_PROSE = 200
+_CHAT = OPERATIONS["/chat/completions"]
+_HEADERS = (
+    ("content-type", "application/json"),
+    ("accept", "application/json"),
+    ("accept-encoding", "identity"),
+    ("user-agent", "oneapi-asgi"),
+)
 
 
 class Verdict(Struct, frozen=True):
@@ -56,26 +68,39 @@ async def probe(upstream: Upstream, channel: Channel, model: str, timeouts: Time
     start = time.monotonic()
     try:
         async with asyncio.timeout(timeouts.total):
-            incoming = await upstream.send(_request(channel, model, key, timeouts))
-            body = await _read(incoming)
+            served, told = await _ask(upstream, channel, model, key, timeouts)
     except UpstreamFault as fault:
-        return Verdict(False, _printable(str(fault), key), time.monotonic() - start)
+        served, told = False, str(fault)
+    except (ValueError, GatewayError) as error:
+        served, told = False, str(error)
     except TimeoutError:
-        return Verdict(False, f"no whole answer within {timeouts.total:g} s", time.monotonic() - start)
-    served, told = _judge(incoming.status, body)
-    return Verdict(served, _printable(f"{incoming.status} {told}", key), time.monotonic() - start)
+        served, told = False, f"no whole answer within {timeouts.total:g} s"
+    return Verdict(served, _printable(told, key), time.monotonic() - start)
 
 
-def _request(channel: Channel, model: str, key: str, timeouts: Timeouts) -> Outgoing:
-    # No limit on the answer: half of the providers know it as max_tokens, the other half refuse that name.
-    body = {"model": model, "messages": [{"role": "user", "content": "Answer with the word OK."}]}
-    headers = (
-        ("content-type", "application/json"),
-        ("accept", "application/json"),
-        ("accept-encoding", "identity"),
-        *auth_headers(provider_of(channel), key),
-    )
-    return Outgoing("POST", upstream_url(channel, "/chat/completions"), headers, msgspec.json.encode(body), timeouts)
+async def _ask(upstream: Upstream, channel: Channel, model: str, key: str, timeouts: Timeouts) -> tuple[bool, str]:
+    route = route_of(channel, _CHAT, model, stream=False)
+    if route is None:
+        return False, "this kind of channel does not talk"
+    target = Target(model=model, stream=route.stream, quirks=frozenset(route.quirks), options=channel.options)
+    incoming = await upstream.send(await _request(upstream, channel, route, target, key, timeouts))
+    body = await _read(incoming)
+    served, told = _judge(route, target, incoming.status, body)
+    return served, f"{incoming.status} {told}"
+
+
+async def _request(
+    upstream: Upstream, channel: Channel, route: Route, target: Target, key: str, timeouts: Timeouts
+) -> Outgoing:
+    message = Message(role="user", parts=(Text(text="Answer with the word OK."),))
+    written = route.dialect.write(Chat(model=target.model, messages=(message,), stream=route.stream), target)
+    place = place_of(channel, route, target.model, route.path)
+    access = access_of(route.provider, route.dialect)
+    ticket = await Tickets(upstream, timeouts).get(access, key, channel.options)
+    headers = (*_HEADERS, *route.dialect.headers, *written.headers)
+    body = access.body(msgspec.json.encode(written.body), place)
+    unsigned = Unsigned("POST", access.url(place, key), headers, body, channel.options)
+    return Outgoing("POST", unsigned.url, signed(access, unsigned, key, ticket, time.time()), body, timeouts)
 
 
 async def _read(incoming: Incoming) -> bytes:
@@ -90,16 +115,21 @@ async def _read(incoming: Incoming) -> bytes:
     return bytes(body)
 
 
-def _judge(status: int, body: bytes) -> tuple[bool, str]:
+def _judge(route: Route, target: Target, status: int, body: bytes) -> tuple[bool, str]:
+    if not 200 <= status < 300:
+        return False, route.dialect.refusal(status, body).message
+    watch = Watch()
     try:
-        answer: Any = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        answer = None
-    if not isinstance(answer, dict):
-        return False, f"but no JSON object: {body[:_MOST_PROSE].decode(errors='replace')}"
-    if 200 <= status < 300 and answer.get("choices"):
-        return True, f"answered by {answer.get('model', 'a model without a name')}"
-    return False, str(answer.get("error") or answer)
+        if target.stream:
+            decoder = route.dialect.decoder(target)
+            watch.see([*decoder.feed(body), *decoder.finish()])
+        else:
+            watch.see(route.dialect.decode(body, target))
+    except MalformedAnswerError:
+        return False, f"but no answer that can be read: {body[:_MOST_PROSE].decode(errors='replace')}"
+    if watch.failed or not watch.started:
+        return False, "but an error, or nothing at all"
+    return True, f"answered by {target.model}"
 
 
 def _printable(prose: str, key: str) -> str:

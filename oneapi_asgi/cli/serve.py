@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
+import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ..ports import Storage
-from ..settings import Settings, find_config
+from ..settings import Settings
 from .session import command_line, config_option, operate, settings_of
 
-__all__ = ["serve", "uvicorn_options"]
+__all__ = ["serve"]
 
 _FIRST_STEPS = (
     ("channel", "add", "NAME", "--provider", "openai", "--key-env", "OPENAI_API_KEY"),
@@ -29,22 +29,18 @@ _FIRST_STEPS = (
 @click.option("--workers", type=click.IntRange(1, 256), metavar="N", help="Processes [default: 1].")
 def serve(config: Path | None, host: str | None, port: int | None, workers: int | None) -> None:
     """Run the gateway."""
-    overrides = _overrides(config, host=host, port=port, workers=workers)
-    settings = settings_of(None, {**os.environ, **overrides})
+    settings = settings_of(config, {**os.environ, **_overrides(host=host, port=port, workers=workers)})
     _try_address(settings)
     idle = _is_empty(settings)
     click.echo(f"oneapi-asgi listens on {_address(settings)}", err=True)
     if idle:
         click.echo(_first_steps(settings, config), err=True)
-    os.environ.update(overrides)  # worker processes read the settings themselves
     _run(settings)
 
 
-def _overrides(config: Path | None, **flags: object) -> dict[str, str]:
+def _overrides(**flags: object) -> dict[str, str]:
     """The options, as the variables that they stand for."""
-    found = config or find_config(os.environ)
-    overrides = {f"ONEAPI_SERVER__{key.upper()}": str(value) for key, value in flags.items() if value is not None}
-    return overrides | ({"ONEAPI_CONFIG": str(found)} if found else {})
+    return {f"ONEAPI_SERVER__{key.upper()}": str(value) for key, value in flags.items() if value is not None}
 
 
 def _is_empty(settings: Settings) -> bool:
@@ -87,24 +83,9 @@ def _try_address(settings: Settings) -> None:
 
 
 def _run(settings: Settings) -> None:
-    import uvicorn  # late: only this command needs the server
+    from ..app import app_of
+    from ..serving import serve as serve_app  # late: only this command needs the server
 
-    uvicorn.run("oneapi_asgi.app:app_from_environ", factory=True, **uvicorn_options(settings))
-
-
-def uvicorn_options(settings: Settings) -> dict[str, Any]:
-    """How uvicorn has to run the gateway: it does its own logging, and judges proxy headers itself."""
-    server = settings.server
-    return {
-        "host": server.host,
-        "port": server.port,
-        "workers": server.workers,
-        "http": "httptools",
-        "ws": "none",
-        "lifespan": "on",
-        "access_log": False,
-        "log_level": "warning",
-        "proxy_headers": False,
-        "server_header": False,
-        "timeout_graceful_shutdown": math.ceil(server.graceful_timeout),
-    }
+    code = serve_app(partial(app_of, settings), settings.server)
+    if code:
+        sys.exit(code)

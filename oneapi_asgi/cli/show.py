@@ -14,7 +14,7 @@ __all__ = ["dollars", "json_option", "show", "when"]
 
 _NOTHING = "–"
 _SHORT = 20  # cells that keep their line on a narrow terminal
-_WIDE = 200  # of a pipe
+_WIDE = 1000  # of a pipe: nothing has to be broken there
 Row = Mapping[str, object]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")

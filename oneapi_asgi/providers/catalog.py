@@ -1,249 +1,59 @@
 """The providers that a channel can name, a row each, and where a channel's calls go.
 
-A vendor that is not listed is reached as ``openai-compatible`` (or ``custom``, if it refuses ``stream_options``) with a
-``base_url`` of its own. Which vendors bill a cancelled call in full is what OpenRouter publishes on stream
-cancellation; vendors of whom nothing is known are taken to stop.
+A vendor that is not listed is reached as ``openai-compatible`` (or ``custom``, if it refuses ``stream_options``) or
+``anthropic-compatible`` with a ``base_url`` of its own. Which vendors bill a cancelled call in full is what OpenRouter
+publishes on stream cancellation; vendors of whom nothing is known are taken to stop.
+
+Every kind of channel that One API knows has its row, but for three: 0 (unknown), 11 (PaLM, which Google has shut down)
+and 21 (AIProxy's library, of which no documentation is left).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
+from ..globs import matches
 from ..models import Channel
+from ..wire.quirks import QUIRKS, Quirk
+from .access import options_in
+from .china import CHINA
+from .clouds import CLOUDS
+from .hosted import HOSTED
+from .local import LOCAL
 from .provider import Provider
 
-__all__ = ["CATALOG", "find_provider", "provider_of", "upstream_url"]
+__all__ = [
+    "CATALOG",
+    "COMMON_OPTIONS",
+    "base_url_of",
+    "cost_factor",
+    "find_provider",
+    "mistaken_options",
+    "offered",
+    "provider_of",
+    "quirks_of",
+]
 
-_ROWS: Final = (
-    Provider(id="openai", name="OpenAI", base_url="https://api.openai.com/v1", include_usage=True, one_api_type=1),
-    Provider(
-        id="azure",
-        name="Azure OpenAI",
-        key_header="api-key",
-        include_usage=True,
-        one_api_type=3,
-        note="base_url = https://RESOURCE.openai.azure.com/openai/v1; models are named by their deployments",
-    ),
-    Provider(
-        id="openai-compatible",
-        name="OpenAI-compatible server",
-        include_usage=True,
-        one_api_type=50,
-        note="any server with /chat/completions under its base_url",
-    ),
-    Provider(
-        id="custom",
-        name="OpenAI-compatible server, older",
-        one_api_type=8,
-        note="as openai-compatible, for servers that refuse stream_options",
-    ),
-    # hosted
-    Provider(id="360", name="360 Zhinao", base_url="https://ai.360.cn/v1", one_api_type=19),
-    Provider(id="ai21", name="AI21", base_url="https://api.ai21.com/studio/v1", cancel_stops_billing=False),
-    Provider(id="baichuan", name="Baichuan", base_url="https://api.baichuan-ai.com/v1", one_api_type=26),
-    Provider(id="cerebras", name="Cerebras", base_url="https://api.cerebras.ai/v1"),
-    Provider(
-        id="cloudflare",
-        name="Cloudflare Workers AI",
-        include_usage=True,
-        one_api_type=37,
-        note="base_url = https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1",
-    ),
-    Provider(
-        id="cohere-openai",
-        name="Cohere, OpenAI dialect",
-        base_url="https://api.cohere.com/compatibility/v1",
-    ),
-    Provider(
-        id="dashscope",
-        name="Alibaba Bailian (Qwen)",
-        base_url="https://dashscope.aliyuncs.com/compatible-mode/v1",
-        include_usage=True,
-        cancel_stops_billing=False,
-        one_api_type=49,
-        note="some thinking models only stream",
-    ),
-    Provider(
-        id="dashscope-intl",
-        name="Alibaba Model Studio (Qwen), international",
-        base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
-        include_usage=True,
-        cancel_stops_billing=False,
-        note="some thinking models only stream",
-    ),
-    Provider(id="deepinfra", name="DeepInfra", base_url="https://api.deepinfra.com/v1/openai"),
-    Provider(
-        id="deepseek", name="DeepSeek", base_url="https://api.deepseek.com/v1", include_usage=True, one_api_type=36
-    ),
-    Provider(
-        id="featherless", name="Featherless", base_url="https://api.featherless.ai/v1", cancel_stops_billing=False
-    ),
-    Provider(
-        id="fireworks",
-        name="Fireworks",
-        base_url="https://api.fireworks.ai/inference/v1",
-        note="models are named accounts/…",
-    ),
-    Provider(
-        id="gemini-openai",
-        name="Google Gemini, OpenAI dialect",
-        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
-        include_usage=True,
-        cancel_stops_billing=False,
-        one_api_type=51,
-    ),
-    Provider(id="github", name="GitHub Models", base_url="https://models.github.ai/inference"),
-    Provider(
-        id="groq",
-        name="Groq",
-        base_url="https://api.groq.com/openai/v1",
-        include_usage=True,
-        cancel_stops_billing=False,
-        one_api_type=29,
-    ),
-    Provider(
-        id="huggingface",
-        name="Hugging Face router",
-        base_url="https://router.huggingface.co/v1",
-        cancel_stops_billing=False,
-        note="models are named MODEL:PROVIDER",
-    ),
-    Provider(id="hunyuan", name="Tencent Hunyuan", base_url="https://api.hunyuan.cloud.tencent.com/v1"),
-    Provider(id="hyperbolic", name="Hyperbolic", base_url="https://api.hyperbolic.xyz/v1"),
-    Provider(id="jina", name="Jina", base_url="https://api.jina.ai/v1", note="embeddings and rerank only"),
-    Provider(id="kimi-coding", name="Kimi coding plan", base_url="https://api.kimi.com/coding/v1", include_usage=True),
-    Provider(id="kluster", name="kluster.ai", base_url="https://api.kluster.ai/v1", cancel_stops_billing=False),
-    Provider(id="lambda", name="Lambda", base_url="https://api.lambda.ai/v1", cancel_stops_billing=False),
-    Provider(
-        id="lingyiwanwu",
-        name="01.AI (LingYiWanWu)",
-        base_url="https://api.lingyiwanwu.com/v1",
-        cancel_stops_billing=False,
-        one_api_type=31,
-    ),
-    Provider(id="meta-llama", name="Meta Llama API", base_url="https://api.llama.com/compat/v1"),
-    Provider(
-        id="minimax",
-        name="MiniMax",
-        base_url="https://api.minimax.io/v1",
-        include_usage=True,
-        cancel_stops_billing=False,
-        one_api_type=27,
-    ),
-    Provider(
-        id="mistral",
-        name="Mistral",
-        base_url="https://api.mistral.ai/v1",
-        cancel_stops_billing=False,
-        one_api_type=28,
-        note="refuses stream_options and tells the usage unasked",
-    ),
-    Provider(
-        id="moonshot",
-        name="Moonshot (Kimi)",
-        base_url="https://api.moonshot.cn/v1",
-        include_usage=True,
-        one_api_type=25,
-    ),
-    Provider(
-        id="moonshot-intl",
-        name="Moonshot (Kimi), international",
-        base_url="https://api.moonshot.ai/v1",
-        include_usage=True,
-    ),
-    Provider(id="nebius", name="Nebius", base_url="https://api.studio.nebius.ai/v1", cancel_stops_billing=False),
-    Provider(id="novita", name="Novita", base_url="https://api.novita.ai/v3/openai", one_api_type=41),
-    Provider(id="nscale", name="Nscale", base_url="https://inference.api.nscale.com/v1"),
-    Provider(id="nvidia", name="NVIDIA NIM", base_url="https://integrate.api.nvidia.com/v1"),
-    Provider(
-        id="openrouter",
-        name="OpenRouter",
-        base_url="https://openrouter.ai/api/v1",
-        include_usage=True,
-        one_api_type=20,
-    ),
-    Provider(id="ovh", name="OVHcloud", base_url="https://oai.endpoints.kepler.ai.cloud.ovh.net/v1"),
-    Provider(
-        id="perplexity",
-        name="Perplexity",
-        base_url="https://api.perplexity.ai",
-        cancel_stops_billing=False,
-        note="refuses messages whose roles do not alternate",
-    ),
-    Provider(
-        id="qianfan",
-        name="Baidu Qianfan v2",
-        base_url="https://qianfan.baidubce.com/v2",
-        include_usage=True,
-        one_api_type=47,
-    ),
-    Provider(id="sambanova", name="SambaNova", base_url="https://api.sambanova.ai/v1", cancel_stops_billing=False),
-    Provider(
-        id="siliconflow",
-        name="SiliconFlow",
-        base_url="https://api.siliconflow.cn/v1",
-        include_usage=True,
-        one_api_type=44,
-    ),
-    Provider(
-        id="siliconflow-intl",
-        name="SiliconFlow, international",
-        base_url="https://api.siliconflow.com/v1",
-        include_usage=True,
-    ),
-    Provider(
-        id="spark",
-        name="iFlytek Spark",
-        base_url="https://spark-api-open.xf-yun.com/v1",
-        one_api_type=48,
-        note="the key is the APIPassword",
-    ),
-    Provider(id="stepfun", name="StepFun", base_url="https://api.stepfun.com/v1", one_api_type=32),
-    Provider(id="together", name="Together", base_url="https://api.together.xyz/v1", one_api_type=39),
-    Provider(id="upstage", name="Upstage", base_url="https://api.upstage.ai/v1/solar"),
-    Provider(
-        id="volcengine",
-        name="Volcengine Ark (Doubao)",
-        base_url="https://ark.cn-beijing.volces.com/api/v3",
-        include_usage=True,
-        one_api_type=40,
-        note="models may be named by endpoint ids",
-    ),
-    Provider(
-        id="volcengine-coding",
-        name="Volcengine Ark coding plan",
-        base_url="https://ark.cn-beijing.volces.com/api/coding/v3",
-        include_usage=True,
-    ),
-    Provider(id="voyage", name="Voyage", base_url="https://api.voyageai.com/v1", note="embeddings and rerank only"),
-    Provider(id="xai", name="xAI Grok", base_url="https://api.x.ai/v1", include_usage=True, one_api_type=45),
-    Provider(id="zai", name="Z.ai (GLM)", base_url="https://api.z.ai/api/paas/v4", include_usage=True),
-    Provider(
-        id="zai-coding",
-        name="Z.ai (GLM) coding plan",
-        base_url="https://api.z.ai/api/coding/paas/v4",
-        include_usage=True,
-    ),
-    Provider(
-        id="zhipu",
-        name="Zhipu (GLM)",
-        base_url="https://open.bigmodel.cn/api/paas/v4",
-        include_usage=True,
-        one_api_type=16,
-    ),
-    # on one's own machine; reaching them takes an entry in the outbound allow-list
-    Provider(id="llamacpp", name="llama.cpp server", base_url="http://localhost:8080/v1", include_usage=True),
-    Provider(id="lmstudio", name="LM Studio", base_url="http://localhost:1234/v1", include_usage=True),
-    Provider(id="ollama", name="Ollama", base_url="http://localhost:11434/v1", include_usage=True, one_api_type=30),
-    Provider(id="sglang", name="SGLang", base_url="http://localhost:30000/v1", include_usage=True),
-    Provider(id="vllm", name="vLLM", base_url="http://localhost:8000/v1", include_usage=True),
-    Provider(id="xinference", name="Xinference", base_url="http://localhost:9997/v1", include_usage=True),
+CATALOG: Final[Mapping[str, Provider]] = MappingProxyType(
+    {row.id: row for row in (*CLOUDS, *LOCAL, *sorted((*HOSTED, *CHINA), key=lambda row: row.id))}
 )
 
-CATALOG: Final[Mapping[str, Provider]] = MappingProxyType({row.id: row for row in _ROWS})
+COMMON_OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "quirks": "where the server differs from its kind, after a - where it does not: stream_only -usage_option",
+        "files": "yes or no: whether it keeps files and carries out batches, at /files and /batches",
+        "cost_factor": "what it costs of a model's price, for the strategy cheapest: 0.8 for a fifth less",
+    }
+)
+"""What can be said of every channel, whatever its provider."""
+
+_OPTIONS: Final = frozenset(COMMON_OPTIONS) | {name for row in CATALOG.values() for name in row.options}
+_MOST_HINTS: Final = 4
+_FACTOR: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,9})?")
 
 
 def find_provider(provider_id: str) -> Provider:
@@ -252,10 +62,24 @@ def find_provider(provider_id: str) -> Provider:
     """
     provider = CATALOG.get(provider_id)
     if provider is None:
-        near = get_close_matches(provider_id.lower(), CATALOG, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(CATALOG)}"
+        near = " or ".join(f'"{name}"' for name in _near(provider_id.lower()))
+        hint = f"did you mean {near}?" if near else f"there are {', '.join(CATALOG)}"
         raise ValueError(f"no such provider; {hint}")
     return provider
+
+
+def _near(said: str) -> list[str]:
+    """The providers that may have been meant: one that is written nearly so, else those with the same words in their
+    names, "claude" or "azure-openai"."""
+    words = _words(said)
+    shared = {row.id: len(words & _words(f"{row.id} {row.name}")) for row in CATALOG.values()}
+    most = max(shared.values())
+    alike = [name for name, count in shared.items() if count == most > 0][:_MOST_HINTS]
+    return get_close_matches(said, CATALOG, n=1, cutoff=0.8) or alike or get_close_matches(said, CATALOG, n=1)
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9]{3,}", text.lower())) - {"api", "dialect"}
 
 
 def provider_of(channel: Channel) -> Provider:
@@ -268,13 +92,68 @@ def provider_of(channel: Channel) -> Provider:
         raise ValueError(f'channel "{channel.name}": provider "{channel.provider}": {error}') from None
 
 
-def upstream_url(channel: Channel, path: str, query: str = "") -> str:
-    """Where a call of ``channel`` goes: its base URL, or its provider's, then ``path`` ("/chat/completions").
+def offered(channel: Channel, provider: Provider, model: str = "") -> tuple[str, ...]:
+    """The dialects in which a channel can be asked for a model (named as upstream does), the preferred one first.
+
+    What the channel says is so, whatever the row says. A base URL of the channel's own is where the row's dialects are,
+    but for those that the vendor has elsewhere.
+    """
+    if channel.dialects:
+        return channel.dialects
+    moved = provider.bases if channel.base_url else {}
+    known = tuple(dialect for dialect in provider.dialects if dialect not in moved)
+    for pattern, dialects in provider.families.items():
+        if model and matches(model, pattern):
+            return tuple(dialect for dialect in dialects if dialect in known)
+    return known
+
+
+def base_url_of(channel: Channel, provider: Provider, dialect: str) -> str:
+    """What precedes the paths of a dialect; ``{names}`` in it stand for options of the channel.
 
     :raises ValueError: neither the channel nor its provider has a base URL
     """
-    base_url = channel.base_url or provider_of(channel).base_url
+    base_url = channel.base_url or provider.bases.get(dialect) or provider.base_url
     if base_url is None:
-        raise ValueError(f'channel "{channel.name}" needs a base_url: its provider "{channel.provider}" has none')
-    url = f"{base_url.rstrip('/')}/{path.lstrip('/')}"
-    return f"{url}?{query}" if query else url
+        raise ValueError(f'channel "{channel.name}" needs a base_url: its provider "{provider.id}" has none')
+    return base_url
+
+
+def quirks_of(channel: Channel, provider: Provider) -> frozenset[Quirk]:
+    """The provider's quirks, and what the channel says otherwise: its option ``quirks`` names more of them, after a
+    ``-`` those that are not so ("stream_only -usage_option").
+
+    :raises ValueError: there is no such quirk
+    """
+    said = channel.options.get("quirks", "").replace(",", " ").split()
+    if not said:
+        return provider.quirks
+    unknown = [name for name in said if name.removeprefix("-") not in QUIRKS]
+    if unknown:
+        raise ValueError(f'channel "{channel.name}": there is no quirk "{unknown[0]}"')
+    added = frozenset(cast("Quirk", name) for name in said if not name.startswith("-"))
+    return (provider.quirks | added) - {cast("Quirk", name[1:]) for name in said if name.startswith("-")}
+
+
+def cost_factor(channel: Channel) -> float | None:
+    """What the channel costs of a model's price: 1.0 unless it says otherwise, None where it says no such number."""
+    said = channel.options.get("cost_factor", "1").strip()
+    return float(said) if _FACTOR.fullmatch(said) else None
+
+
+def mistaken_options(channel: Channel) -> Iterator[tuple[str, str]]:
+    """The options of a channel that nothing reads, and the quirks that are none: each with what is wrong with it."""
+    known = _OPTIONS | options_in(channel.base_url or "")
+    for name in channel.options:
+        if name not in known:
+            yield name, f"no such option{_hint(name, known)}"
+    for said in channel.options.get("quirks", "").replace(",", " ").split():
+        if said.removeprefix("-") not in QUIRKS:
+            yield "quirks", f'there is no quirk "{said}"{_hint(said.removeprefix("-"), QUIRKS)}'
+    if cost_factor(channel) is None:
+        yield "cost_factor", "must be a number such as 0.8"
+
+
+def _hint(word: str, known: frozenset[str]) -> str:
+    near = get_close_matches(word.lower(), sorted(known), n=1)
+    return f'; did you mean "{near[0]}"?' if near else f"; there are {', '.join(sorted(known))}"

@@ -15,18 +15,17 @@ from msgspec import Struct
 
 from .places import FromEnvironment, Mistakes, Place, SettingsError, did_you_mean
 from .readers import Reader
-from .sections import (
+from .rows import (
     ChannelSettings,
     LimitSettings,
     PriceSettings,
-    Settings,
     TokenSettings,
     read_channel,
     read_limit,
     read_price,
-    read_settings,
     read_token,
 )
+from .sections import Settings, read_settings
 from .tables import readers_of
 
 __all__ = ["find_config", "load_settings", "read_section"]

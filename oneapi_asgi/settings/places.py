@@ -18,7 +18,6 @@ __all__ = ["FromEnvironment", "Mistakes", "Place", "SettingsError", "did_you_mea
 _WIDTH: Final = 80
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _HUGE: Final = 10**_WIDTH
-_USERINFO = re.compile(r"//.*@", re.DOTALL)
 
 
 class SettingsError(Exception):
@@ -86,6 +85,8 @@ class Place(Struct, frozen=True):
 
     def __str__(self) -> str:
         root = self.path.partition("[")[0]
+        if root not in self.origins:
+            root = root.partition(".")[0]  # of a table that was given as a whole
         return self.origins.get(root, root) + self.path[len(root) :]
 
 
@@ -97,7 +98,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def _show(value: object) -> str:
     """A value on one line, short, and without the password of a URL; empty for lists and tables."""
     if isinstance(value, str):
-        text = _USERINFO.sub("//…@", value)
+        start, end = value.find("//"), value.rfind("@")
+        text = f"{value[:start]}//…{value[end:]}" if 0 <= start < end else value
         return json.dumps(text if len(text) <= _WIDTH else text[:_WIDTH] + "…", ensure_ascii=False)
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -5,6 +5,7 @@ A reader is called with the raw value and its ``Place``, and raises ``SettingsEr
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
@@ -14,22 +15,32 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from ..models import NANO, Secret
-from ..providers.catalog import find_provider
-from .places import FromEnvironment, Place
+from ..providers.catalog import CATALOG, find_provider
+from ..strategies import STRATEGIES
+from .places import FromEnvironment, Place, did_you_mean
 
 __all__ = [
+    "WITH_SCHEME",
     "Reader",
     "base_url",
     "choice",
+    "dialect",
     "dollars",
     "flag",
+    "host",
     "moment",
     "network",
+    "pause",
     "provider_id",
+    "rate",
     "referenced",
     "seconds",
     "secret",
+    "sign",
+    "strategy",
     "text",
+    "token_count",
+    "upstream_key",
     "visible",
     "whole",
 ]
@@ -43,7 +54,15 @@ _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 _SHORTEST: Final = Decimal("0.001")
 _LONGEST: Final = 7 * 86_400
 _SECRET_REFERENCE = re.compile(r"(env|file):(.*)", re.DOTALL)
+WITH_SCHEME: Final = re.compile(r"(bearer|basic|token) [!-~]+", re.IGNORECASE)
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
+_DIALECTS: Final = tuple(sorted({dialect for row in CATALOG.values() for dialect in row.dialects}))
+_OPERATION = re.compile(
+    r"/(?:chat/completions|completions|responses|messages|embeddings|api/(?:chat|generate)|v2/chat)$|:\w*[cC]ontent$"
+)
+"""How the path of a request ends, which does not belong into a base URL."""
+_SIGN = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_HOST = re.compile(r"[a-z0-9*?_-]+(\.[a-z0-9*?_-]+)*")
 
 
 def text(value: object, at: Place) -> str:
@@ -73,10 +92,25 @@ def whole(low: int, high: int) -> Reader[int]:
     return read
 
 
+rate = whole(1, 1_000_000)
+"""Of requests in a minute."""
+
+token_count = whole(1, 100_000_000)
+
+
 def seconds(value: object, at: Place) -> float:
+    return _duration(value, at, _SHORTEST)
+
+
+def pause(value: object, at: Place) -> float:
+    """Seconds, or none."""
+    return 0.0 if _duration(value, at, Decimal(0)) == 0 else seconds(value, at)
+
+
+def _duration(value: object, at: Place, least: Decimal) -> float:
     number = _decimal(value) if not isinstance(value, str) or isinstance(value, FromEnvironment) else None
-    if number is None or not _SHORTEST <= number <= _LONGEST:
-        raise at.wrong(value, f"must be a number of seconds between {_SHORTEST} and {_LONGEST}")
+    if number is None or not least <= number <= _LONGEST:
+        raise at.wrong(value, f"must be a number of seconds between {least} and {_LONGEST}")
     return float(number)
 
 
@@ -125,6 +159,9 @@ def choice(*options: str) -> Reader[str]:
     return read
 
 
+strategy = choice(*STRATEGIES)
+
+
 def network(value: object, at: Place) -> str:
     try:
         found = ip_network(text(value, at), strict=False)
@@ -149,7 +186,11 @@ def base_url(value: object, at: Place) -> str:
         raise at.mistake("must hold no user name or password; keys belong into api_key")
     if "?" in url or "#" in url or not port_is_valid:
         raise at.wrong(value, "must have neither query nor fragment nor port 0")
-    return url.rstrip("/")
+    url = url.rstrip("/")
+    asked = _OPERATION.search(url)
+    if asked:
+        raise at.wrong(value, f"must be what precedes the paths of requests: leave out {asked[0]}")
+    return url
 
 
 def provider_id(value: object, at: Place) -> str:
@@ -157,6 +198,45 @@ def provider_id(value: object, at: Place) -> str:
         return find_provider(text(value, at)).id
     except ValueError as error:
         raise at.wrong(value, str(error)) from None
+
+
+def dialect(value: object, at: Place) -> str:
+    """The name of a format in which providers may be asked."""
+    name = text(value, at)
+    if name not in _DIALECTS:
+        hint = did_you_mean(name.lower(), _DIALECTS) or f"; there are {', '.join(_DIALECTS)}"
+        raise at.wrong(value, f"no such dialect{hint}")
+    return name
+
+
+def host(value: object, at: Place) -> str:
+    """The name of a host, or a glob for several; in lower case, as URLs are compared."""
+    name = text(value, at).lower()
+    if not _HOST.fullmatch(name):
+        raise at.wrong(value, 'must be the name of a host or a glob, such as "files.example.com" or "*.example.com"')
+    return name
+
+
+def sign(value: object, at: Place) -> str:
+    """A status or a code of an answer that refuses a key, or its account."""
+    name = str(value) if isinstance(value, int) and not isinstance(value, bool) else text(value, at)
+    if not _SIGN.fullmatch(name):
+        raise at.wrong(value, 'must be a status or a code, such as "401" or "insufficient_quota"')
+    return name.lower()
+
+
+def upstream_key(value: object, at: Place) -> Secret:
+    """As ``secret``; but an account's whole JSON may stand there too, which becomes one line, or a token behind the
+    name of its scheme, which not every provider takes."""
+    found, _ = referenced(value, at)
+    if WITH_SCHEME.fullmatch(found):
+        return Secret(found)
+    if not found.lstrip().startswith("{"):
+        return secret(value, at)
+    try:
+        return Secret(json.dumps(json.loads(found), separators=(",", ":")))
+    except (ValueError, RecursionError):
+        raise at.mistake("begins like JSON, and is none") from None
 
 
 def secret(value: object, at: Place) -> Secret:

@@ -1,77 +1,89 @@
-"""The sections of a configuration file. A field says its key, what it holds, its reader and its default.
+"""The sections of a configuration file, and all of it. A field says its key, what it holds, its reader and its default.
 
 Money is in nano-dollars here, as everywhere, and in dollars in the file; durations are seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from msgspec import Struct
 
-from ..keys import key_digest, key_prefix
-from ..models import Channel, Limit, LimitScope, Period, Price, Secret, Tier, TokenDraft
-from ..providers.catalog import find_provider
+from ..pace import Pacing
+from ..strategies import StrategyName
 from ..upstream import Timeouts
 from .places import Place, SettingsError
 from .readers import (
-    base_url,
     choice,
     dollars,
     flag,
-    moment,
+    host,
     network,
-    provider_id,
+    pause,
+    rate,
     seconds,
-    secret,
+    sign,
+    strategy,
     text,
+    token_count,
     whole,
 )
-from .tables import listed, mapping, table
+from .rows import (
+    ChannelSettings,
+    LimitSettings,
+    PriceSettings,
+    RouteSettings,
+    TokenSettings,
+    read_channel,
+    read_limits,
+    read_price,
+    read_routes,
+    read_token,
+)
+from .tables import listed, table
 from .urls import SecretUrl, redis_url, storage_url
 
 __all__ = [
     "CacheSettings",
-    "ChannelSettings",
     "IdempotencySettings",
-    "LimitSettings",
     "OutboundSettings",
-    "PriceSettings",
     "PricingSettings",
     "RoutingSettings",
     "ServerSettings",
     "Settings",
     "StorageSettings",
-    "TierSettings",
+    "StreamSettings",
     "TimeoutSettings",
-    "TokenSettings",
-    "read_channel",
-    "read_limit",
-    "read_price",
     "read_settings",
-    "read_token",
 ]
 
-_texts = listed(text)
-_some_texts = listed(text, least=1)
 _networks = listed(network)
-_rate = whole(1, 1_000_000)
-_count = whole(0, 1_000_000_000)
-_tokens = whole(1, 100_000_000)
+_hosts = listed(host)
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True):
-    """``trusted_proxies`` are the networks whose ``X-Forwarded-For`` is believed. ``requests_per_minute`` holds for
-    tokens that have no such number of their own; None for no limit."""
+    """``trusted_proxies`` are the networks whose ``X-Forwarded-For`` is believed. ``hosts`` are the names or globs
+    under which callers reach it, all if there are none. ``body_timeout`` is how long a body may keep it waiting.
+    ``requests_per_minute`` holds for tokens that have no such number of their own; None for no limit. ``batches``
+    "unlimited" lets those alone start batches who have no limit of money, "allow" everybody. Each process refuses new
+    calls beyond ``max_concurrent_calls`` (None: as many as there may be connections), and while its event loop is more
+    than ``max_lag`` late (0: however late it is)."""
 
     host: Annotated[str, text] = "127.0.0.1"
     port: Annotated[int, whole(1, 65535)] = 3000
     workers: Annotated[int, whole(1, 256)] = 1
     trusted_proxies: Annotated[tuple[str, ...], _networks] = ()
     graceful_timeout: Annotated[float, seconds] = 30.0
+    drain_delay: Annotated[float, pause] = 0.0
+    header_timeout: Annotated[float, seconds] = 10.0
+    max_concurrent_calls: Annotated[int | None, whole(1, 1_000_000)] = None
+    max_lag: Annotated[float, pause] = 0.05
+    hosts: Annotated[tuple[str, ...], _hosts] = ()
     body_bytes: Annotated[int, whole(1024, 1 << 30)] = 32 << 20
-    requests_per_minute: Annotated[int | None, _rate] = None
+    body_timeout: Annotated[float, seconds] = 20.0
+    requests_per_minute: Annotated[int | None, rate] = None
+    batches: Annotated[Literal["unlimited", "allow"], choice("unlimited", "allow")] = "unlimited"
 
 
 class StorageSettings(Struct, frozen=True, kw_only=True):
@@ -91,20 +103,54 @@ class StorageSettings(Struct, frozen=True, kw_only=True):
 
 
 class RoutingSettings(Struct, frozen=True, kw_only=True):
+    """``strategy`` is how the channels of one priority share the calls that no route says more about. ``disable_on``
+    are the statuses and codes for which a channel is switched off, once every key of it is refused so.
+    ``effort_suffixes`` lets callers ask for effort by a model's name: ``gpt-5-high``."""
+
+    strategy: Annotated[StrategyName, strategy] = "weighted"
     max_attempts: Annotated[int, whole(1, 100)] = 3
     cool_down: Annotated[bool, flag] = True
+    disable_on: Annotated[tuple[str, ...], listed(sign)] = ()
+    effort_suffixes: Annotated[bool, flag] = False
 
 
 class TimeoutSettings(Struct, frozen=True, kw_only=True):
-    """Of a call to an upstream: to connect, until the first byte, between two bytes, in all."""
+    """Of a call to an upstream: to connect, until the first byte, between two bytes, between two pieces of content, in
+    all."""
 
     connect: Annotated[float, seconds] = 5.0
     first_byte: Annotated[float, seconds] = 60.0
     idle: Annotated[float, seconds] = 60.0
+    progress: Annotated[float, seconds] = 300.0
     total: Annotated[float, seconds] = 1800.0
 
     def timeouts(self) -> Timeouts:
-        return Timeouts(connect=self.connect, first_byte=self.first_byte, idle=self.idle, total=self.total)
+        return Timeouts(
+            connect=self.connect,
+            first_byte=self.first_byte,
+            idle=self.idle,
+            progress=self.progress,
+            total=self.total,
+        )
+
+
+class StreamSettings(Struct, frozen=True, kw_only=True):
+    """A ``Pacing``: how a stream is kept up, and when its reader, or who bills on without one, is given up."""
+
+    keep_alive: Annotated[float, pause] = 15.0
+    reader_seconds: Annotated[float, seconds] = 60.0
+    reader_rate: Annotated[int, whole(1, 1 << 30)] = 1024
+    drain_seconds: Annotated[float, seconds] = 60.0
+    drain_bytes: Annotated[int, whole(0, 1 << 30)] = 32 << 20
+
+    def pacing(self) -> Pacing:
+        return Pacing(
+            keep_alive=self.keep_alive,
+            reader_seconds=self.reader_seconds,
+            reader_rate=self.reader_rate,
+            drain_seconds=self.drain_seconds,
+            drain_bytes=self.drain_bytes,
+        )
 
 
 class IdempotencySettings(Struct, frozen=True, kw_only=True):
@@ -115,9 +161,11 @@ class IdempotencySettings(Struct, frozen=True, kw_only=True):
 
 
 class OutboundSettings(Struct, frozen=True, kw_only=True):
-    """``allow`` are the private networks that channels may reach."""
+    """``allow`` are the private networks that channels may reach. ``fetch_hosts`` are the hosts, by name or glob, from
+    which files behind callers' links may be fetched, for upstreams that take bytes alone."""
 
     allow: Annotated[tuple[str, ...], _networks] = ()
+    fetch_hosts: Annotated[tuple[str, ...], listed(host)] = ()
 
 
 class PricingSettings(Struct, frozen=True, kw_only=True):
@@ -126,7 +174,7 @@ class PricingSettings(Struct, frozen=True, kw_only=True):
     unknown_model: Annotated[Literal["refuse", "free", "default"], choice("refuse", "free", "default")] = "refuse"
     default_input: Annotated[int | None, dollars] = None
     default_output: Annotated[int | None, dollars] = None
-    default_max_output: Annotated[int, _tokens] = 4096
+    default_max_output: Annotated[int, token_count] = 4096
 
 
 class CacheSettings(Struct, frozen=True, kw_only=True):
@@ -136,153 +184,9 @@ class CacheSettings(Struct, frozen=True, kw_only=True):
     poll_interval: Annotated[float, seconds] = 0.5
 
 
-class ChannelSettings(Struct, frozen=True, kw_only=True):
-    name: Annotated[str, text]
-    provider: Annotated[str, provider_id] = "openai"
-    base_url: Annotated[str | None, base_url] = None
-    api_key: Annotated[Secret | None, secret] = None
-    api_keys: Annotated[tuple[Secret, ...], listed(secret, least=1)] = ()
-    models: Annotated[tuple[str, ...], _some_texts] = ("*",)
-    model_map: Annotated[dict[str, str], mapping] = {}
-    groups: Annotated[tuple[str, ...], _some_texts] = ("default",)
-    priority: Annotated[int, whole(-1_000_000, 1_000_000)] = 0
-    weight: Annotated[int, whole(1, 1_000_000)] = 1
-    enabled: Annotated[bool, flag] = True
-
-    def channel(self) -> Channel:
-        """As a channel that has not been saved yet."""
-        return Channel(
-            id=0,
-            name=self.name,
-            provider=self.provider,
-            base_url=self.base_url,
-            api_keys=(self.api_key,) if self.api_key else self.api_keys,
-            models=self.models,
-            model_map=self.model_map,
-            groups=self.groups,
-            priority=self.priority,
-            weight=self.weight,
-            enabled=self.enabled,
-        )
-
-
-class TokenSettings(Struct, frozen=True, kw_only=True):
-    """``quota_usd`` is in nano-dollars once read, None for no cap; ``expires_at`` in Unix seconds, None for never."""
-
-    name: Annotated[str, text]
-    key: Annotated[Secret, secret]
-    quota_usd: Annotated[int | None, dollars] = None
-    models: Annotated[tuple[str, ...], _texts] = ()
-    subnets: Annotated[tuple[str, ...], _networks] = ()
-    expires_at: Annotated[float | None, moment] = None
-    requests_per_minute: Annotated[int | None, _rate] = None
-
-    def draft(self) -> TokenDraft:
-        key = self.key.reveal()
-        return TokenDraft(
-            name=self.name,
-            digest=key_digest(key),
-            prefix=key_prefix(key),
-            quota=self.quota_usd,
-            expires_at=self.expires_at,
-            models=self.models,
-            subnets=self.subnets,
-            requests_per_minute=self.requests_per_minute,
-        )
-
-
-class LimitSettings(Struct, frozen=True, kw_only=True):
-    """A ``Limit``. ``budget_usd`` is in nano-dollars once read."""
-
-    scope: Annotated[LimitScope, choice(*get_args(LimitScope))]
-    name: Annotated[str, text] = "*"
-    requests_per_minute: Annotated[int | None, _count] = None
-    tokens_per_minute: Annotated[int | None, _count] = None
-    concurrent_calls: Annotated[int | None, _count] = None
-    budget_usd: Annotated[int | None, dollars] = None
-    period: Annotated[Period, choice(*get_args(Period))] = "month"
-    rolling: Annotated[bool, flag] = False
-
-    def limit(self) -> Limit:
-        """As a limit that has not been saved yet."""
-        return Limit(
-            scope=self.scope,
-            name=self.name,
-            requests_per_minute=self.requests_per_minute,
-            tokens_per_minute=self.tokens_per_minute,
-            concurrent_calls=self.concurrent_calls,
-            budget=self.budget_usd,
-            period=self.period,
-            rolling=self.rolling,
-        )
-
-
-class _Parts(Struct, frozen=True, kw_only=True):
-    """The parts of a ``Price``, None where they are not given."""
-
-    input: Annotated[int | None, dollars] = None
-    output: Annotated[int | None, dollars] = None
-    cache_read: Annotated[int | None, dollars] = None
-    cache_write: Annotated[int | None, dollars] = None
-    cache_write_1h: Annotated[int | None, dollars] = None
-    reasoning: Annotated[int | None, dollars] = None
-    input_audio: Annotated[int | None, dollars] = None
-    output_audio: Annotated[int | None, dollars] = None
-    input_image: Annotated[int | None, dollars] = None
-    output_image: Annotated[int | None, dollars] = None
-    audio_minute: Annotated[int | None, dollars] = None
-    per_call: Annotated[int | None, dollars] = None
-
-    def given(self) -> dict[str, Any]:
-        parts = {name: getattr(self, name) for name in _Parts.__struct_fields__}
-        return {name: part for name, part in parts.items() if part is not None}
-
-
-class TierSettings(_Parts, frozen=True, kw_only=True):
-    """The price of calls with more than ``above`` input tokens."""
-
-    above: Annotated[int, _tokens]
-
-
-class PriceSettings(_Parts, frozen=True, kw_only=True):
-    """A ``Price``, and the model name or glob that it holds for."""
-
-    model: Annotated[str, text]
-    max_output: Annotated[int | None, _tokens] = None
-    tiers: Annotated[tuple[TierSettings, ...], listed(table(TierSettings), unique=("above",))] = ()
-
-    def price(self) -> Price:
-        tiers = tuple(Tier(tier.above, Price(**tier.given())) for tier in self.tiers)
-        return Price(**self.given(), max_output=self.max_output, tiers=tiers)
-
-
-def _check_channel(channel: ChannelSettings, at: Place) -> Iterator[SettingsError]:
-    provider = find_provider(channel.provider)
-    if channel.api_key and channel.api_keys:
-        yield at.key("api_keys").mistake("give either api_key or api_keys")
-    if channel.base_url is None and provider.base_url is None:
-        yield at.key("base_url").mistake(f'missing; provider "{provider.id}" has none of its own ({provider.note})')
-    # Servers of one's own are often open; a vendor's never are.
-    hosted = channel.base_url is None and (provider.base_url or "").startswith("https:")
-    if hosted and not channel.api_key and not channel.api_keys:
-        yield at.key("api_key").mistake(f'missing; provider "{provider.id}" needs one')
-
-
-def _check_limit(limit: LimitSettings, at: Place) -> Iterator[SettingsError]:
-    limited = ("requests_per_minute", "tokens_per_minute", "concurrent_calls", "budget_usd")
-    if all(getattr(limit, key) is None for key in limited):
-        yield at.key("budget_usd").mistake(f"missing; a limit has at least one of {', '.join(limited)}")
-    elif limit.budget_usd is None and (limit.period != "month" or limit.rolling):
-        yield at.key("budget_usd").mistake("missing; only a budget has a period: rates are per minute")
-
-
-def _check_price(price: PriceSettings, at: Place) -> Iterator[SettingsError]:
-    # A tier replaces the price whole: what it left out by mistake would be free, or cost what plain tokens cost.
-    for index, tier in enumerate(price.tiers):
-        place = at.key("tiers").item(index)
-        for part in price.given():
-            if part not in tier.given():
-                yield place.key(part).mistake(f"missing; a tier holds in place of the whole price, which has {part}")
+def _check_routing(routing: RoutingSettings, at: Place) -> Iterator[SettingsError]:
+    if routing.disable_on and not routing.cool_down:
+        yield at.key("disable_on").mistake("needs cool_down = true: without it nobody counts failures")
 
 
 def _check_pricing(pricing: PricingSettings, at: Place) -> Iterator[SettingsError]:
@@ -293,37 +197,14 @@ def _check_pricing(pricing: PricingSettings, at: Place) -> Iterator[SettingsErro
             yield at.key(key).mistake('missing; unknown_model = "default" needs it')
 
 
-read_channel = table(ChannelSettings, _check_channel)
-read_token = table(TokenSettings)
-read_limit = table(LimitSettings, _check_limit)
-read_price = table(PriceSettings, _check_price)
-
-
-_all_limits = listed(read_limit)
-
-
-def _limits(value: object, at: Place) -> tuple[LimitSettings, ...]:
-    if isinstance(value, Mapping):
-        raise at.mistake(
-            "must be a list: write [[limits]] before each; body_bytes and the requests_per_minute of tokens without a "
-            "number of their own belong into [server]"
-        )
-    limits = _all_limits(value, at)
-    first: dict[tuple[object, ...], int] = {}
-    for index, limit in enumerate(limits):
-        same = first.setdefault((limit.scope, limit.name, limit.period, limit.rolling), index)
-        if same != index:
-            raise at.item(index).mistake(f"has the scope, name and period of {at.item(same)}: make one of them")
-    return limits
-
-
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything an operator can set."""
 
     server: Annotated[ServerSettings, table(ServerSettings)] = ServerSettings()
     storage: Annotated[StorageSettings, table(StorageSettings)] = StorageSettings()
-    routing: Annotated[RoutingSettings, table(RoutingSettings)] = RoutingSettings()
+    routing: Annotated[RoutingSettings, table(RoutingSettings, _check_routing)] = RoutingSettings()
     timeouts: Annotated[TimeoutSettings, table(TimeoutSettings)] = TimeoutSettings()
+    streams: Annotated[StreamSettings, table(StreamSettings)] = StreamSettings()
     idempotency: Annotated[IdempotencySettings, table(IdempotencySettings)] = IdempotencySettings()
     outbound: Annotated[OutboundSettings, table(OutboundSettings)] = OutboundSettings()
     pricing: Annotated[PricingSettings, table(PricingSettings, _check_pricing)] = PricingSettings()
@@ -331,7 +212,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     channels: Annotated[tuple[ChannelSettings, ...], listed(read_channel, unique=("name",))] = ()
     tokens: Annotated[tuple[TokenSettings, ...], listed(read_token, unique=("name", "key"))] = ()
     prices: Annotated[tuple[PriceSettings, ...], listed(read_price, unique=("model",))] = ()
-    limits: Annotated[tuple[LimitSettings, ...], _limits] = ()
+    limits: Annotated[tuple[LimitSettings, ...], read_limits] = ()
+    routes: Annotated[tuple[RouteSettings, ...], read_routes] = ()
 
 
 def _check_settings(settings: Settings, at: Place) -> Iterator[SettingsError]:

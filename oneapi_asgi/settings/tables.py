@@ -41,10 +41,10 @@ def _fill(kind: type[S], raw: Mapping[str, object], at: Place) -> S:
             if key not in readers:
                 raise at.key(key).mistake(f"unknown key{did_you_mean(key, readers)}")
             values[key] = readers[key](value, at.key(key))
-    for field in structs.fields(kind):
+    for name in _required(kind):
         with mistakes:
-            if field.required and field.name not in raw:
-                raise at.key(field.name).mistake("missing")
+            if name not in raw:
+                raise at.key(name).mistake("missing")
     mistakes.done()
     return kind(**values)
 
@@ -55,11 +55,18 @@ def readers_of(kind: type[Struct]) -> Mapping[str, Reader[Any]]:
     return {name: get_args(hint)[1] for name, hint in get_type_hints(kind, include_extras=True).items()}
 
 
+@cache
+def _required(kind: type[Struct]) -> tuple[str, ...]:
+    return tuple(field.name for field in structs.fields(kind) if field.required)
+
+
 def listed(item: Reader[T], *, least: int = 0, unique: tuple[str, ...] = ()) -> Reader[tuple[T, ...]]:
     """A list of what ``item`` reads. In a list of tables, no two may agree on a key in ``unique``."""
 
     def read(value: object, at: Place) -> tuple[T, ...]:
         if not isinstance(value, list | tuple):
+            if isinstance(value, Mapping) and str(at).isalpha():  # a section of a file
+                raise at.mistake(f"must be a list of tables: write [[{at}]] before each, not [{at}]")
             raise at.mistake("must be a list, in square brackets")  # not shown: it may be a list of secrets
         if len(value) < least:
             raise at.mistake("must not be empty")
@@ -88,12 +95,17 @@ def _repeated(values: Mapping[int, object], key: str, at: Place) -> Iterator[str
             yield from at.item(index).key(key).mistake(f"the same as {at.item(first[value]).key(key)}").lines
 
 
-def mapping(value: object, at: Place) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise at.mistake('must be a table of texts, such as { "gpt-4o" = "my-deployment" }')
-    mistakes, read = Mistakes(), dict[str, str]()
-    for key, item in value.items():
-        with mistakes:
-            read[str(key)] = text(item, at.key(str(key)))
-    mistakes.done()
+def mapping(example: str) -> Reader[dict[str, str]]:
+    """A table of texts, such as the ``example``."""
+
+    def read(value: object, at: Place) -> dict[str, str]:
+        if not isinstance(value, Mapping):
+            raise at.mistake(f"must be a table of texts, such as {example}")
+        mistakes, found = Mistakes(), dict[str, str]()
+        for key, item in value.items():
+            with mistakes:
+                found[str(key)] = text(item, at.key(str(key)))
+        mistakes.done()
+        return found
+
     return read

@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..models import Claim, Conclude, Kept, KeptState
+from ..kept import Claim, Conclude, Kept, KeptState
 from .ledger import Hold
 
 __all__ = ["PURGED_AT_ONCE", "Answer", "Answers", "heir", "outlook"]

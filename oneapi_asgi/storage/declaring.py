@@ -19,7 +19,11 @@ __all__ = [
     "compare_channels",
     "compare_limits",
     "compare_tokens",
+    "keep_disabled",
 ]
+
+
+_ACCESS = ("provider", "base_url", "options", "api_keys")
 
 
 class KnownToken(Struct, frozen=True, kw_only=True):
@@ -114,11 +118,22 @@ def compare_channels(known: Iterable[Channel], declared: Collection[int], wanted
     save = []
     for channel in wanted:
         before = stored.get(channel.name)
-        after = replace(channel, id=before.id if before else 0)
+        after = keep_disabled(before, channel) if before else replace(channel, id=0)
         if after != before or after.id not in declared:
             save.append(after)
     names = {channel.name for channel in wanted}
     return ChannelChanges(save, [c.id for c in stored.values() if c.id in declared and c.name not in names])
+
+
+def keep_disabled(before: Channel, after: Channel) -> Channel:
+    """What the stored channel becomes. One that the gateway switched off by itself stays off: what was refused then
+    would be refused again, unless whom it asks or with what has changed."""
+    after = replace(after, id=before.id)
+    if before.enabled or not before.disabled_because or not after.enabled:
+        return after
+    if any(getattr(before, fact) != getattr(after, fact) for fact in _ACCESS):
+        return after
+    return replace(after, enabled=False, disabled_because=before.disabled_because)
 
 
 def compare_tokens(known: Sequence[KnownToken], drafts: Sequence[TokenDraft]) -> TokenChanges:

@@ -123,15 +123,22 @@ def check(operations: Iterable[Operation]) -> None:
     :raises ValueError: an amount is not an int between 0 and ``LARGEST``, or a lease is not a finite number
     """
     for operation in operations:
-        if isinstance(operation, Settle | Checkpoint):
-            _check_amount("cost", operation.cost)
-        else:
+        if type(operation) is Reserve:
             _check_amount("amount", operation.amount)
             _check_amount("at_least", operation.at_least)
             if operation.at_least > operation.amount:
                 raise ValueError(f"at_least is {operation.at_least}, more than the amount of {operation.amount}")
-        if not isinstance(operation, Settle) and not math.isfinite(operation.lease):
-            raise ValueError(f"a lease is a finite number of seconds, not {operation.lease}")
+            _check_lease(operation.lease)
+        elif type(operation) is Checkpoint:
+            _check_amount("cost", operation.cost)
+            _check_lease(operation.lease)
+        elif type(operation) is Settle:
+            _check_amount("cost", operation.cost)
+
+
+def _check_lease(lease: float) -> None:
+    if not math.isfinite(lease):
+        raise ValueError(f"a lease is a finite number of seconds, not {lease}")
 
 
 def _check_amount(name: str, value: int) -> None:

@@ -1,7 +1,8 @@
 """``MemoryStorage``: all of ``ports.Storage`` in dicts, for tests, examples and gateways that may forget.
 
 The reference that every other storage is compared with. Nothing survives the process or is shared with another one.
-What ended is remembered for the last ``keep`` reservations and records only, so that memory stays bounded.
+Of what ended, of records and of what callers own the last ``keep`` are remembered, of notes 64 MiB, so that memory
+stays bounded.
 """
 
 from __future__ import annotations
@@ -16,22 +17,8 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from ..models import (
-    Balance,
-    CallRecord,
-    Channel,
-    Claim,
-    Conclude,
-    Kept,
-    Limit,
-    Price,
-    Pulse,
-    Settled,
-    Token,
-    TokenDraft,
-    TokenStatus,
-    User,
-)
+from ..kept import Claim, Conclude, Kept, KeptNote, OwnedObject
+from ..models import Balance, CallRecord, Channel, Limit, Price, Pulse, Settled, Token, TokenDraft, TokenStatus, User
 from ..ports import LedgerAnswer, LedgerOperation
 from ..queries import Code, CodeDraft, Difference, Dimension, RecordPage, RecordQuery, Total
 from .answers import Answers
@@ -47,11 +34,14 @@ from .declaring import (
     compare_limits,
     compare_tokens,
 )
+from .keeping import Notes, Objects, owner_of
 from .ledger import Account, Hold, carry_out, check, check_credit, check_quota, lapse, set_quota
 from .records import RecordBook
 from .windows import period_name
 
 __all__ = ["MemoryStorage"]
+
+_REASON = 255
 
 
 class MemoryStorage:
@@ -90,6 +80,8 @@ class MemoryStorage:
         self._codes = CodeBook()
         self._records = RecordBook(keep)
         self._answers = Answers(self._holds.get, self._fence)
+        self._notes = Notes()
+        self._objects = Objects(keep)
         self._users["root"] = User(id=next(self._ids["user"]), name="root", wallet=self._open("user", None), admin=True)
         for channel in channels:
             self._save_channel(channel)
@@ -198,6 +190,31 @@ class MemoryStorage:
         now = self._clock()
         self._holds[call_id] = Hold(call_id, (), 0, lease_until=now, created_at=now, state="released", ended_at=now)
         self._forget([call_id])
+
+    # Notes, and what callers own at upstreams
+
+    async def put_notes(self, notes: Sequence[KeptNote]) -> None:
+        self._notes.put(notes, self._clock())
+
+    async def get_notes(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        return self._notes.get(keys, self._clock())
+
+    async def purge_notes(self) -> int:
+        return self._notes.purge(self._clock())
+
+    async def put_object(self, owned: OwnedObject) -> None:
+        self._objects.put(owned)
+
+    async def get_object(self, object_id: str, *, user_id: int, token_id: int) -> OwnedObject | None:
+        return self._objects.get(object_id, owner_of(user_id, token_id))
+
+    async def list_objects(
+        self, kind: str, *, user_id: int, token_id: int, limit: int = 20, after: str | None = None
+    ) -> Sequence[OwnedObject]:
+        return self._objects.page(kind, owner_of(user_id, token_id), limit, after)
+
+    async def delete_object(self, object_id: str, *, user_id: int, token_id: int) -> bool:
+        return self._objects.delete(object_id, owner_of(user_id, token_id))
 
     # Records
 
@@ -316,6 +333,15 @@ class MemoryStorage:
         del self._channels[channel_id]
         self._declared.discard(channel_id)
         self._revision += 1
+
+    async def disable_channel(self, channel_id: int, because: str) -> bool:
+        channel = self._channels.get(channel_id)
+        if channel is None or not channel.enabled:
+            return False
+        because = because[:_REASON].encode(errors="replace").decode()
+        self._channels[channel_id] = replace(channel, enabled=False, disabled_because=because)
+        self._revision += 1
+        return True
 
     def _save_channel(self, channel: Channel) -> Channel:
         if any(other.name == channel.name and other.id != channel.id for other in self._channels.values()):

@@ -13,6 +13,7 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from functools import lru_cache
 from heapq import nlargest, nsmallest
 from typing import get_args
 
@@ -71,43 +72,38 @@ def failed(record: CallRecord) -> bool:
 
 def day_of(at: float) -> int:
     """The day (UTC) of a moment, as the number yyyymmdd."""
-    day = date.fromordinal(min(max(_EPOCH + int(at // 86_400), 1), date.max.toordinal()))
+    return _number_of(int(at // 86_400))
+
+
+@lru_cache(16)
+def _number_of(days: int) -> int:
+    day = date.fromordinal(min(max(_EPOCH + days, 1), date.max.toordinal()))
     return day.year * 10_000 + day.month * 100 + day.day
 
 
 def add_up(records: Iterable[CallRecord], name: Callable[[str], str] = str) -> dict[Key, Sums]:
     """``name`` makes names of models fit. Counts come from upstreams: those below 0 count as 0."""
-    sums: dict[Key, Sums] = {}
+    numbers: dict[Key, list[Sums]] = {}
     for record in records:
-        key = (
-            day_of(record.at),
-            record.user_id or 0,
-            record.token_id or 0,
-            record.channel_id or 0,
-            name(record.model),
-        )
-        known, added = sums.get(key), _sums_of(record)
-        sums[key] = added if known is None else join(known, added)
-    return sums
+        key = (day_of(record.at), record.user_id or 0, record.token_id or 0, record.channel_id or 0, name(record.model))
+        numbers.setdefault(key, []).append(_sums_of(record))
+    return {key: _sum(lines) for key, lines in numbers.items()}
 
 
 def _sums_of(record: CallRecord) -> Sums:
     usage = record.usage or _NO_USAGE
-    return (
-        1,
-        failed(record),
-        record.cost,
-        record.duration,
-        max(usage.input, 0),
-        max(usage.output, 0),
-        max(usage.cache_read, 0),
-        max(usage.cache_write, 0),
-        max(usage.reasoning, 0),
-    )
+    counts = (usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning)
+    if min(counts) < 0:
+        counts = tuple([max(count, 0) for count in counts])  # type: ignore[assignment]
+    return (1, failed(record), record.cost, record.duration, *counts)
+
+
+def _sum(lines: Iterable[Sums]) -> Sums:
+    return tuple(map(sum, zip(*lines, strict=True)))  # type: ignore[return-value]
 
 
 def join(one: Sums, other: Sums) -> Sums:
-    return tuple(map(sum, zip(one, other, strict=True)))  # type: ignore[return-value]
+    return _sum((one, other))
 
 
 def total_of(by: Sequence[Dimension], values: Sequence[int | str], sums: Sequence[int | float]) -> Total:

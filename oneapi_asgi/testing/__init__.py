@@ -12,16 +12,20 @@ from .client import Response, StreamedResponse, StreamingClient
 from .upstream import Answer, Fake, FakeUpstream, Journaled, Part
 
 if TYPE_CHECKING:
+    from .channel_contract import ChannelContract
     from .code_contract import CodeContract
     from .contracts import StorageContract
     from .idempotency_contract import IdempotencyContract
     from .lease_contract import LeaseContract
     from .ledger_contract import LedgerContract
     from .limit_contract import LimitContract
+    from .note_contract import NoteContract
+    from .object_contract import ObjectContract
     from .record_contract import RecordContract
 
 __all__ = [
     "Answer",
+    "ChannelContract",
     "CodeContract",
     "Fake",
     "FakeUpstream",
@@ -30,6 +34,8 @@ __all__ = [
     "LeaseContract",
     "LedgerContract",
     "LimitContract",
+    "NoteContract",
+    "ObjectContract",
     "Part",
     "RecordContract",
     "Response",
@@ -39,11 +45,14 @@ __all__ = [
 ]
 
 _CONTRACTS = {
+    "ChannelContract": "channel_contract",
     "CodeContract": "code_contract",
     "IdempotencyContract": "idempotency_contract",
     "LeaseContract": "lease_contract",
     "LedgerContract": "ledger_contract",
     "LimitContract": "limit_contract",
+    "NoteContract": "note_contract",
+    "ObjectContract": "object_contract",
     "RecordContract": "record_contract",
     "StorageContract": "contracts",
 }

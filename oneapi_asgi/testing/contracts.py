@@ -8,8 +8,8 @@
 
 Needs pytest. Each test gets a new, empty storage. If its clock can be moved, override the fixture ``later`` as well; if
 it can tell which records were written, ``read_records``. For a storage that implements some of the protocols there are
-the parts: ``LedgerContract``, ``LeaseContract``, ``LimitContract``, ``IdempotencyContract``, ``RecordContract`` and
-``CodeContract``.
+the parts: ``LedgerContract``, ``LeaseContract``, ``LimitContract``, ``IdempotencyContract``, ``RecordContract``,
+``ChannelContract``, ``CodeContract``, ``NoteContract`` and ``ObjectContract``.
 """
 # ruff: noqa: ASYNC110, S101 - these are tests
 
@@ -17,16 +17,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
 from ..models import Channel, Price, Secret, Settle, TokenDraft, TokenStatus, User
 from ..ports import Storage
+from .channel_contract import ChannelContract
 from .code_contract import CodeContract
 from .idempotency_contract import IdempotencyContract
 from .lease_contract import LeaseContract
 from .ledger_contract import ContractBase, LedgerContract, balance, digest, draft, found, hold
 from .limit_contract import LimitContract
+from .note_contract import NoteContract
+from .object_contract import ObjectContract
 from .record_contract import FULL_RECORD, RecordContract
 
 __all__ = ["StorageContract"]
@@ -140,64 +144,6 @@ class _Tokens(ContractBase):
             await storage.set_user("nobody", enabled=False)
 
 
-class _Channels(ContractBase):
-    async def test_a_channel_is_kept_whole(self, storage: Storage) -> None:
-        channel = Channel(
-            id=0,
-            name="first",
-            provider="azure",
-            base_url="https://one.example/v1",
-            api_keys=(Secret("sk-ü-1"), Secret("sk-2")),
-            models=("gpt-*",),
-            model_map={"gpt-4o": "deployment"},
-            groups=("default", "vip"),
-            priority=-1,
-            weight=7,
-            enabled=False,
-        )
-        first = await storage.save_channel(channel)
-        second = await storage.save_channel(Channel(id=0, name="second"))
-        assert first.id != second.id
-        assert min(first.id, second.id) > 0
-        kept = {saved.name: saved for saved in await storage.list_channels()}
-        assert kept == {"first": first, "second": second}
-        assert {field: getattr(first, field) for field in Channel.__struct_fields__ if field != "id"} == {
-            field: getattr(channel, field) for field in Channel.__struct_fields__ if field != "id"
-        }
-        assert [key.reveal() for key in kept["first"].api_keys] == ["sk-ü-1", "sk-2"]
-
-    async def test_overwrite_and_delete(self, storage: Storage) -> None:
-        first = await storage.save_channel(Channel(id=0, name="first"))
-        second = await storage.save_channel(Channel(id=0, name="second"))
-        changed = Channel(id=first.id, name="renamed", weight=3)
-        assert await storage.save_channel(changed) == changed
-        with pytest.raises(ValueError, match="second"):
-            await storage.save_channel(Channel(id=first.id, name="second"))
-        with pytest.raises(ValueError, match="second"):
-            await storage.save_channel(Channel(id=0, name="second"))
-        with pytest.raises(KeyError):
-            await storage.save_channel(Channel(id=second.id + 1, name="third"))
-        await storage.delete_channel(second.id)
-        assert list(await storage.list_channels()) == [changed]
-        with pytest.raises(KeyError):
-            await storage.delete_channel(second.id)
-
-    async def test_ids_are_not_used_twice(self, storage: Storage) -> None:
-        first = await storage.save_channel(Channel(id=0, name="first"))
-        await storage.delete_channel(first.id)
-        assert (await storage.save_channel(Channel(id=0, name="first"))).id != first.id
-
-    async def test_prices(self, storage: Storage) -> None:
-        price = Price(input=1, output=2, cache_read=0, max_output=4096)
-        await storage.set_price("gpt-4o", Price())
-        await storage.set_price("gpt-4o", price)
-        await storage.set_price("oai-*", Price(per_call=3))
-        assert await storage.list_prices() == {"gpt-4o": price, "oai-*": Price(per_call=3)}
-        await storage.set_price("gpt-4o", None)
-        await storage.set_price("never-there", None)
-        assert await storage.list_prices() == {"oai-*": Price(per_call=3)}
-
-
 class _Revision(ContractBase):
     async def test_moves_with_administration(self, storage: Storage) -> None:
         seen = [(await storage.pulse()).revision]
@@ -273,7 +219,8 @@ class _Declarations(ContractBase):
         assert (y.id, y.status) == (tokens["y"].id, "disabled")
 
     async def test_nothing_changes_when_all_is_as_before(self, storage: Storage) -> None:
-        channels = [Channel(id=0, name="a", api_keys=(Secret("sk-1"),), model_map={"m": "n"})]
+        said: dict[str, Any] = {"dialects": ("openai",), "options": {"region": "eu"}, "unsupported": "refuse"}
+        channels = [Channel(id=0, name="a", api_keys=(Secret("sk-1"),), model_map={"m": "n"}, **said)]
         tokens = [draft("x", 10), draft("y")]
         await storage.declare(channels, tokens)
         before = ((await storage.pulse()).revision, await storage.list_channels(), await storage.list_tokens())
@@ -378,15 +325,17 @@ class _Declarations(ContractBase):
 
 class StorageContract(
     _Tokens,
-    _Channels,
     _Revision,
     _Declarations,
+    ChannelContract,
     LedgerContract,
     LeaseContract,
     LimitContract,
     IdempotencyContract,
     RecordContract,
     CodeContract,
+    NoteContract,
+    ObjectContract,
 ):
     """All of it. Override the fixture ``storage``, ``later`` if the clock can be moved, ``read_records`` if records can
     be read back."""

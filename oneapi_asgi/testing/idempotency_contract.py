@@ -9,7 +9,8 @@ from typing import Literal, Protocol
 import pytest
 from msgspec.structs import replace
 
-from ..models import Claim, Conclude, Ended, Kept, Reserve, Reserved, Settle
+from ..kept import Claim, Conclude, Kept
+from ..models import Ended, Reserve, Reserved, Settle
 from ..ports import IdempotencyStore, Ledger
 from .ledger_contract import ContractBase
 

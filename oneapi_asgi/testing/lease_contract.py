@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from ..models import Balance, Checkpoint, Claim, Ended, Reserve, Reserved, Settle, Settled
+from ..kept import Claim
+from ..models import Balance, Checkpoint, Ended, Reserve, Reserved, Settle, Settled
 from ..ports import LedgerOperation, Storage
 from .ledger_contract import LEASE, ContractBase, balance, draft, hold, one
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from types import TracebackType
@@ -66,8 +67,12 @@ class HttpxUpstream:
     async def send(self, request: Outgoing) -> _Incoming:
         if self._client is None:
             raise NotStarted("HttpxUpstream makes its client when entered: use 'async with' in the host's lifespan.")
-        url, extra, extensions = await self._pinned(request.url)
         timeouts = request.timeouts
+        try:
+            with anyio.fail_after(timeouts.connect):
+                url, extra, extensions = await self._pinned(request.url)
+        except TimeoutError as error:
+            raise UpstreamFault("connect_timeout", "its name is not resolved in time") from error
         extensions["timeout"] = {
             "connect": timeouts.connect,
             "read": timeouts.first_byte,
@@ -100,7 +105,7 @@ class HttpxUpstream:
             found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
             if self._owned:
-                raise UpstreamFault("connect", f"cannot resolve {host}") from error
+                raise UpstreamFault("dns", f"cannot resolve {host}") from error
             return url, [], {}  # an injected client may know names that this host does not
         addresses = [entry[4][0] for entry in found]
         try:
@@ -154,4 +159,17 @@ def _fault(error: Exception, *, begun: bool) -> UpstreamFault:
     """By the name of the class, since httpx and httpx2 have the same tree but not the same classes."""
     name = type(error).__name__
     kind = _FAULTS.get(name, "cut")
+    if kind == "connect":
+        kind = _unconnected(error)
     return UpstreamFault("first_byte_timeout" if kind == "idle_timeout" and not begun else kind, name)
+
+
+def _unconnected(error: BaseException | None) -> Fault:
+    """Both libraries tell it by the error below their own alone."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return "tls"
+        if isinstance(error, socket.gaierror):
+            return "dns"
+        error = error.__cause__ or error.__context__
+    return "connect"

@@ -11,8 +11,10 @@ __all__ = ["Fault", "Incoming", "Outgoing", "Timeouts", "Upstream", "UpstreamFau
 
 Fault = Literal[
     "blocked",  # the address may not be reached
-    "connect",  # no connection: refused, no such host, TLS
+    "connect",  # no connection: refused, unreachable
     "connect_timeout",
+    "dns",  # no such host
+    "tls",  # no TLS there, or none to be trusted
     "first_byte_timeout",  # connected, but no answer began
     "idle_timeout",  # the answer began, then nothing came for too long
     "cut",  # the connection ended before the answer did
@@ -29,11 +31,13 @@ class UpstreamFault(Exception):  # the field's word: an upstream faults
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):
-    """Seconds: to connect; then until the answer begins; then between two chunks; and for all attempts of a call."""
+    """Seconds: to connect; then until the answer begins; then between two chunks; of a stream between two pieces of
+    content, however many chunks there are; and for all attempts of a call."""
 
     connect: float = 5.0
     first_byte: float = 60.0
     idle: float = 60.0
+    progress: float = 300.0
     total: float = 1800.0
 
 
@@ -62,7 +66,7 @@ class Incoming(Protocol):
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives, neither joined nor cut.
+        """The body as it arrives: no piece is waited for, and none is so large that it would fill the memory.
 
         :raises UpstreamFault: it ended too early, or nothing came for too long
         """

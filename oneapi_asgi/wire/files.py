@@ -1,6 +1,6 @@
 """Files inside of a request: images, audio and documents that travel as base64, and are not read as text by the model.
 
-Only what stands where OpenAI's content parts have files counts as one. A long run of letters elsewhere is a prompt like
+Only what stands where the formats of clients have files counts as one. A long run of letters elsewhere is a prompt like
 any other, whatever it looks like.
 """
 
@@ -19,8 +19,15 @@ _PLACES = {
     "input_audio": (("input_audio", "data"),),
     "file": (("file", "file_data"),),
     "input_file": (("file_data",),),
+    "image": (("source", "data"),),
+    "document": (("source", "data"),),
+    None: (("inlineData", "data"), ("inline_data", "data")),
 }
-"""By the type of a content part: the paths at which its file may lie."""
+"""By the type of a part, None where parts have none: the paths at which its file may lie."""
+
+_TURNS = ("messages", "input", "contents")
+_INNER = ("content", "parts")
+_DEEPEST = 3  # a result of a tool holds parts, too
 
 
 def file_sizes(body: bytes) -> list[int]:
@@ -31,25 +38,26 @@ def file_sizes(body: bytes) -> list[int]:
         return []
     if not isinstance(request, dict):
         return []
-    parts = [part for key in ("messages", "input") for part in _parts(request.get(key))]
-    return [len(text) for part in parts if (text := _file(part)) is not None]
+    return [len(text) for key in _TURNS for text in _files(request.get(key), _DEEPEST)]
 
 
-def _parts(items: object) -> Iterator[dict[str, Any]]:
-    """The content parts of messages, and items that are parts themselves."""
-    for item in items if isinstance(items, list) else ():
+def _files(items: object, depth: int) -> Iterator[str]:
+    """Those of messages, of their parts, and of items that are parts themselves."""
+    for item in items if isinstance(items, list) and depth else ():
         if isinstance(item, dict):
-            yield item
-            content = item.get("content")
-            yield from (part for part in content if isinstance(part, dict)) if isinstance(content, list) else ()
+            yield from _own(item)
+            for key in _INNER:
+                yield from _files(item.get(key), depth - 1)
 
 
-def _file(part: dict[str, Any]) -> str | None:
+def _own(part: dict[str, Any]) -> Iterator[str]:
+    images = part.get("images")
+    yield from (image for image in images if isinstance(image, str)) if isinstance(images, list) else ()
     kind = part.get("type")
-    for path in _PLACES.get(kind, ()) if isinstance(kind, str) else ():
+    for path in _PLACES.get(kind, ()) if kind is None or isinstance(kind, str) else ():
         found: Any = part
         for key in path:
             found = found.get(key) if isinstance(found, dict) else None
         if isinstance(found, str):
-            return found
-    return None
+            yield found
+            return

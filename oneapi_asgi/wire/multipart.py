@@ -1,4 +1,4 @@
-"""Where the text fields of a ``multipart/form-data`` body lie (RFC 7578), without copying its files.
+"""Where the fields and files of a ``multipart/form-data`` body lie (RFC 7578), without copying them.
 
 python-multipart's parser does the reading. The body is fed whole, so the offsets that it reports are offsets in the
 body.
@@ -15,13 +15,15 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from ..errors import BadRequest
 
-__all__ = ["FormField", "boundary_of", "form_fields"]
+__all__ = ["FormField", "FormFile", "boundary_of", "form_fields", "form_parts"]
 
-_MAX_PARTS = 1_000
+_MAX_PARTS = 256
+_MAX_TYPE = 1024
 _MAX_TEXT = 64 * 1024
 _MAX_HEADER = 4 * 1024
 _PLAIN = frozenset({b"", b"7bit", b"8bit", b"binary"})
-_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
+# One that is not closed is tried once, and not from every quote within.
+_QUOTED = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)', re.DOTALL)
 _PARAMETER = re.compile(rb";([^;=]*)=")
 
 
@@ -34,11 +36,22 @@ class FormField(Struct, frozen=True):
     end: int
 
 
+class FormFile(Struct, frozen=True):
+    """A part with a file name: what it says of itself, and where its content begins and ends in the body."""
+
+    name: str
+    filename: str
+    media_type: str
+    start: int
+    end: int
+
+
 def boundary_of(content_type: str) -> bytes:
     """
     :raises BadRequest: the content type does not name one boundary
     """
-    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    short = len(content_type) <= _MAX_TYPE
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"") if short else b""
     if not boundary or _ambiguous(content_type.encode("latin-1", "replace"), b"boundary"):
         raise BadRequest(
             "The content type does not name one boundary. Let the HTTP client build it.", code="invalid_form"
@@ -51,6 +64,16 @@ def form_fields(body: bytes, boundary: bytes, *, text_only: Collection[str] = ()
 
     :raises BadRequest: the form is malformed, cut short, or has too many or too large parts
     """
+    return form_parts(body, boundary, text_only=text_only)[0]
+
+
+def form_parts(
+    body: bytes, boundary: bytes, *, text_only: Collection[str] = ()
+) -> tuple[list[FormField], list[FormFile]]:
+    """The text fields, and the files.
+
+    :raises BadRequest: as of ``form_fields``
+    """
     collector = _Collector(body, text_only)
     try:
         parser = MultipartParser(boundary, collector.callbacks())  # type: ignore[arg-type]
@@ -60,12 +83,13 @@ def form_fields(body: bytes, boundary: bytes, *, text_only: Collection[str] = ()
         raise BadRequest(f"The form is malformed: {str(error)[:200]}", code="invalid_form") from None
     if not collector.ended:
         raise BadRequest("The form ends before its last boundary.", code="invalid_form")
-    return collector.fields
+    return collector.fields, collector.files
 
 
 def _ambiguous(header: bytes, parameter: bytes) -> bool:
     """Whether a parameter is there twice, or in the form of RFC 2231 (``name*=``), which not everybody reads."""
-    names = [name.strip() for name in _PARAMETER.findall(_QUOTED.sub(b"", header.lower()))]
+    plain = _QUOTED.sub(lambda quoted: b"" if quoted[1] else quoted[0], header.lower())
+    names = [name.strip() for name in _PARAMETER.findall(plain)]
     return names.count(parameter) > 1 or any(name.startswith(parameter + b"*") for name in names)
 
 
@@ -75,6 +99,7 @@ class _Collector:
     def __init__(self, body: bytes, text_only: Collection[str]) -> None:
         self._text_only = text_only
         self.fields: list[FormField] = []
+        self.files: list[FormFile] = []
         self.ended = False
         self._body = body
         self._parts = 0
@@ -94,7 +119,8 @@ class _Collector:
         self._parts += 1
         if self._parts > _MAX_PARTS:
             raise BadRequest(f"The form has more than {_MAX_PARTS} parts.", code="invalid_form")
-        self._name: str | None = None
+        self._name = self._filename = self._media_type = ""
+        self._named = self._is_file = False
         self._disposed = False
         self._header, self._value = b"", b""
         self._start = self._stop = -1
@@ -119,8 +145,11 @@ class _Collector:
             self._check_disposition()
             options = parse_options_header(self._value)[1]
             name = options.get(b"name", b"").decode("utf-8", "replace")
-            if b"filename" not in options or name in self._text_only:
-                self._name = name
+            self._named, self._name = True, name
+            self._is_file = b"filename" in options and name not in self._text_only
+            self._filename = options.get(b"filename", b"").decode("utf-8", "replace")
+        if header == b"content-type":
+            self._media_type = self._value.decode("latin-1").strip()
         self._header, self._value = b"", b""
 
     def _check_disposition(self) -> None:
@@ -135,9 +164,12 @@ class _Collector:
         self._stop = end
 
     def _end(self) -> None:
-        if self._name is None:
+        if not self._named:
             return
         start, end = (self._start, self._stop) if self._start >= 0 else (0, 0)
+        if self._is_file:
+            self.files.append(FormFile(self._name, self._filename, self._media_type, start, end))
+            return
         if end - start > _MAX_TEXT:
             raise BadRequest(f"The field {self._name[:80]!r} has more than {_MAX_TEXT} bytes.", code="invalid_form")
         try:

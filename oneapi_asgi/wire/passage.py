@@ -1,24 +1,84 @@
 """An SSE answer on its way through: whole events go on byte for byte, a reader looks on, the end is made honest.
 
 Nothing is given out before the first content event, so that until then another channel may still answer. One event may
-be hidden: the usage report that the gateway asked for and the caller did not.
+be hidden: the usage report that the gateway asked for and the caller did not. Events after the terminator are left out:
+callers take them for the beginning of another answer, or break on them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import msgspec
 from msgspec import Raw, Struct
 
 from ..errors import GatewayError
-from .answer import StreamReader
-from .dialect import Dialect
-from .openai import DONE
-from .sse import MAX_EVENT, Framer, datas, split
+from ..models import Usage
+from .answer import StreamReader, read_answer
+from .dialect import ClientDialect
+from .sse import MAX_EVENT, Framer, datas, event_data, split
 from .usage import parse_usage
 
-__all__ = ["Passage"]
+__all__ = ["EVENTS", "JSON", "MAX_HELD", "Passage", "Reader", "Seen", "Told", "is_json"]
 
-_MAX_HELD = 64 * 1024
+MAX_HELD = 64 * 1024
+"""Bytes that are held back at most until the first content."""
+
+DONE = b"data: [DONE]\n\n"
+
+_CHAT_ENDS = (b"[DONE]",)
+_RESPONSE_ENDS = (b"response.completed", b"response.incomplete")
+
+JSON = "application/json"
+EVENTS = "text/event-stream"
+
+
+class Told(Struct, frozen=True):
+    """A whole answer for the caller. ``failed``: it was an error under a status of success. ``content_type`` None: the
+    upstream's own. ``error``: which one it was, where that was understood."""
+
+    body: bytes
+    usage: Usage | None = None
+    failed: bool = False
+    content_type: str | None = None
+    error: GatewayError | None = None
+
+
+class Seen(Protocol):
+    """What is known of an answer so far: see ``StreamReader`` and ``Watch``."""
+
+    started: bool
+    finished: bool
+    done: bool
+    failed: bool
+    usage: Usage | None
+    output: int
+
+    @property
+    def error(self) -> GatewayError | None:
+        """What the upstream told of, where that was understood."""
+        ...
+
+    @property
+    def counts(self) -> Usage | None: ...
+
+
+class Reader(Seen, Protocol):
+    """Who looks on as an answer passes. ``tail`` is how events of plain content end, empty while that is unknown."""
+
+    tail: bytes
+
+    def skim(self, events: bytes) -> int:
+        """How many bytes at the start of a run are plain content; they are counted."""
+        ...
+
+    def read(self, events: bytes) -> None: ...
+
+
+def _read(body: bytes) -> Told:
+    answer = read_answer(body)
+    return Told(body, answer.usage, answer.failed)
 
 
 class _Report(Struct):
@@ -34,32 +94,63 @@ class Passage:
     """Feed chunks, send what comes back, then call ``count``: the caller's bytes never wait for the meter.
 
     ``hide_usage`` drops the usage report of a stream; ``ends_with_done`` says that the operation's streams end in
-    ``[DONE]``, which is then added where the upstream forgot it.
+    ``[DONE]``, which is then added where the upstream forgot it. ``reader`` looks on at a stream, ``told`` at a whole
+    body: OpenAI's, unless others are given. ``ends``: no event is the terminator that has none of these in it.
     """
 
-    __slots__ = ("_ends_with_done", "_framer", "_held", "_hide_usage", "_plain", "_plain_size", "_uncounted", "reader")
+    __slots__ = (
+        "_ends",
+        "_ends_with_done",
+        "_framer",
+        "_held",
+        "_hide_usage",
+        "_over",
+        "_uncounted",
+        "reader",
+        "told",
+    )
 
-    def __init__(self, *, hide_usage: bool = False, ends_with_done: bool = False, limit: int = MAX_EVENT) -> None:
-        self.reader = StreamReader()
+    content_type: str | None = None
+    """The upstream's own."""
+
+    def __init__(
+        self,
+        *,
+        hide_usage: bool = False,
+        ends_with_done: bool = False,
+        limit: int = MAX_EVENT,
+        reader: Reader | None = None,
+        told: Callable[[bytes], Told] = _read,
+        ends: Sequence[bytes] | None = None,
+    ) -> None:
+        self.reader: Reader = reader or StreamReader()
+        self.told = told
         self._framer = Framer(limit)
         self._hide_usage = hide_usage
         self._ends_with_done = ends_with_done
+        self._ends = (_CHAT_ENDS if ends_with_done else _RESPONSE_ENDS) if ends is None else ends
+        self._over = False
         self._held = b""
-        self._plain = self._plain_size = 0
         self._uncounted = b""
+
+    def streams(self, content_type: str) -> bool:
+        """Whether a body of that type is to be followed as a stream."""
+        return content_type == EVENTS
 
     def feed(self, chunk: bytes) -> bytes:
         """What may be sent now, often all of the chunk.
 
         :raises EventTooLargeError: an event grew beyond the limit
         """
+        tail = self.reader.tail
+        if tail and chunk.endswith(tail) and not self._framer.size and not self._over:
+            return self._follow(
+                chunk
+            )  # nearly always: an event ends where the chunk does, so that nothing is to be cut
         return self._pass(self._framer.feed(chunk))
 
     def count(self) -> None:
         """Look at what ``feed`` returned last."""
-        if self._plain:
-            self.reader.weigh(self._plain_size, self._plain)
-            self._plain = 0
         if self._uncounted:
             self.reader.read(self._uncounted)
             self._uncounted = b""
@@ -83,7 +174,7 @@ class Passage:
         forgotten = self.reader.finished and not self.reader.done
         return tail + DONE if forgotten and self._ends_with_done else tail
 
-    def fail(self, dialect: Dialect, error: GatewayError) -> bytes:
+    def fail(self, dialect: ClientDialect, error: GatewayError) -> bytes:
         """What is to be sent when the upstream ended too early. What there is of a last event is left out: half an
         event would break the caller's parser before it sees the error."""
         held, self._held = self._held, b""
@@ -104,20 +195,54 @@ class Passage:
             self._held += _without_report(event) if self._hide_usage else event
             read += len(event)
             if self.reader.started:
+                self._over = self._is_last(event)
                 break
         visible = self._release()
         return visible + self._follow(events[read:]) if read < len(events) else visible
 
     def _follow(self, events: bytes) -> bytes:
-        end, self._plain = self.reader.plain(events)
-        self._plain_size = end
-        if end == len(events):
-            return events
-        self._uncounted = rest = events[end:]
+        if self._over:
+            return self._after(events)
+        end = self.reader.skim(events)
+        return events if end == len(events) else self._beyond(events, end)
+
+    def _beyond(self, events: bytes, end: int) -> bytes:
+        """The same of events that are plain content up to an end."""
+        rest = events[end:]
+        if any(mark in rest for mark in self._ends):
+            return events[:end] + self._to_the_end(rest)
+        self._uncounted = rest
         return events[:end] + _without_report(rest) if self._hide_usage else events
 
+    def _to_the_end(self, events: bytes) -> bytes:
+        """Event by event, since one of them may be the terminator."""
+        self.count()
+        read, after = 0, b""
+        for event in split(events):
+            self.reader.read(event)
+            read += len(event)
+            if self._is_last(event):
+                self._over, after = True, self._after(events[read:])
+                break
+        given = events[:read]
+        return (_without_report(given) if self._hide_usage else given) + after
+
+    def _is_last(self, event: bytes) -> bool:
+        return self.reader.done and any(mark in event for mark in self._ends)
+
+    def _after(self, events: bytes) -> bytes:
+        """What comes after the terminator: of it only a report of usage counts, and only what means nothing passes: a
+        comment, or the line end that still is the terminator's own."""
+        if not events.strip(b"\r\n"):
+            return events
+        reader = self.reader
+        known = reader.finished, reader.failed, reader.output
+        reader.read(events)
+        reader.finished, reader.failed, reader.output = known
+        return b"".join(event for event in split(events) if event_data(event) is None)
+
     def _release(self) -> bytes:
-        if not self.reader.started and len(self._held) < _MAX_HELD:
+        if not self.reader.started and len(self._held) < MAX_HELD:
             return b""
         held, self._held = self._held, b""
         return held
@@ -128,13 +253,14 @@ def _ended(rest: bytes) -> bytes:
     if not rest.strip(b"\r\n"):
         return rest
     event = rest + (b"\n" if rest.endswith((b"\n", b"\r")) else b"\n\n")
-    return event if all(data == b"[DONE]" or _is_json(data) for data in datas(event)) else b""
+    return event if all(data == b"[DONE]" or is_json(data) for data in datas(event)) else b""
 
 
-def _is_json(data: bytes) -> bool:
+def is_json(data: bytes) -> bool:
+    """Whether that is a whole JSON text."""
     try:
         _json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
 
@@ -144,6 +270,8 @@ def _without_report(events: bytes) -> bytes:
 
 
 def _is_report(event: bytes) -> bool:
+    if len(event) > MAX_HELD:
+        return False
     for data in datas(event):
         try:
             report = _report.decode(data)

@@ -9,6 +9,10 @@ fields kept.
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
+from collections.abc import Collection, Container, Iterator, Mapping
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -16,32 +20,35 @@ from msgspec import Raw, Struct
 
 from ..errors import BadRequest, UnsupportedBody
 from .multipart import FormField, boundary_of, form_fields
-from .operations import BOOLEAN, NULL, OPERATIONS, STRING, Operation
+from .operations import BOOLEAN, NULL, OBJECT, STRING, Operation
+from .shape import check_shape
 
-__all__ = ["Head", "JSONRequest", "MultipartRequest", "Request", "parse_request"]
+__all__ = ["Head", "JSONRequest", "MultipartRequest", "Request", "fields_of", "parse_request"]
 
 _MAX_OUTPUT = 10_000_000
 _MAX_CHOICES = 128
 _MODEL_LENGTH = 256
-_COMMA, _SPACE = ord(","), ord(" ")
+_SHORT = 2048  # bytes that are counted in less time than walked over
+_NULL = Raw(b"null")
+_MEMBER = re.compile(rb'[{,\s]*"([^"\\]*)"\s*:\s*')
+"""What stands before a value of an object that is known to be JSON."""
+
 _KINDS = {'"': "string", "-": "number", "t": "boolean", "f": "false", "[": "array", "{": "object", "n": "null"}
 
-_DECISIVE = frozenset(("model", "stream", "stream_options", "n", "best_of")).union(
-    *(operation.output_limits for operation in OPERATIONS.values())
-)
-"""The keys that decide route and price."""
+_USAGE = "stream_options.include_usage"
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _integer = msgspec.json.Decoder(int)
 _string = msgspec.json.Decoder(str)
+_plain: msgspec.json.Decoder[str | bool | None] = msgspec.json.Decoder(str | bool | None)
 _array = msgspec.json.Decoder(list[Raw])
 
 
-class _StreamOptions(Struct):
-    include_usage: bool | None = None
+class _Object(Struct):
+    """Any, of which nothing is read."""
 
 
-_stream_options = msgspec.json.Decoder(_StreamOptions)
+_objects = msgspec.json.Decoder(list[_Object])
 
 
 class Head(Struct, frozen=True):
@@ -60,6 +67,15 @@ class Request(Protocol):
     @property
     def head(self) -> Head: ...
 
+    @property
+    def fields(self) -> Container[str]:
+        """The names at the top."""
+        ...
+
+    def value(self, field: str) -> str | bool | None:
+        """The text or truth value of a field, or of one within an object ("a.b"); None of all others."""
+        ...
+
     def edited(self, *, model: str, include_usage: bool) -> bytes:
         """The body with this model, and with usage asked for if so; the same bytes where nothing has to change."""
         ...
@@ -71,6 +87,8 @@ def parse_request(operation: Operation, content_type: str, body: bytes) -> Reque
     :raises BadRequest: it is malformed, or a field is missing or of the wrong type
     :raises UnsupportedBody: it is of another media type
     """
+    if content_type == "application/json":
+        return _json(operation, body)
     media_type, _, parameters = content_type.partition(";")
     media_type = media_type.strip().lower()
     if media_type == "multipart/form-data":
@@ -91,23 +109,45 @@ def _check_charset(parameters: str) -> None:
             raise UnsupportedBody(f"Bodies in {value.strip()[:40]!r} are not read. Encode the JSON as UTF-8.")
 
 
+def fields_of(body: bytes) -> dict[str, Raw]:
+    """The top level of a JSON object, in which no key is there twice.
+
+    :raises BadRequest: it is none, or one is
+    """
+    values = _top_level(body)
+    _check_keys(body, values)
+    return values
+
+
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
 class JSONRequest:
-    """A JSON object of which only the top level was taken apart. ``_spans`` says where each value lies in the body."""
+    """A JSON object of which only the top level was taken apart. Each key is there once, and without escapes."""
 
-    __slots__ = ("_body", "_spans", "_values", "head")
+    __slots__ = ("_body", "_named_in_path", "_values", "head")
 
-    def __init__(self, body: bytes, values: dict[str, Raw], spans: dict[str, tuple[int, int]], head: Head) -> None:
+    def __init__(self, body: bytes, values: dict[str, Raw], head: Head, *, named_in_path: bool) -> None:
+        self._named_in_path = named_in_path
         self._body = body
         self._values = values
-        self._spans = spans
         self.head = head
+
+    @property
+    def fields(self) -> Container[str]:
+        return self._values
+
+    def value(self, field: str) -> str | bool | None:
+        outer, _, inner = field.partition(".")
+        try:
+            raw = self._values.get(outer, _NULL)
+            return _plain.decode(_fields.decode(raw).get(inner, _NULL) if inner else raw)
+        except msgspec.DecodeError:
+            return None
 
     def edited(self, *, model: str, include_usage: bool) -> bytes:
         edits: dict[str, bytes] = {}
-        if model != self.head.model:
+        if model != self.head.model and not self._named_in_path:
             edits["model"] = msgspec.json.encode(model)
         if include_usage and self.head.stream and not self.head.wants_usage:
             edits["stream_options"] = self._asking_for_usage()
@@ -119,30 +159,35 @@ class JSONRequest:
         return msgspec.json.encode({**options, "include_usage": True})
 
     def _replaced(self, edits: dict[str, bytes]) -> bytes:
-        spans = sorted((self._spans[key], value) for key, value in edits.items() if key in self._spans)
-        parts, at = [], 0
-        for (start, end), value in spans:
-            parts += [self._body[at:start], value]
-            at = end
-        added = b"".join(b',"%b":%b' % (key.encode(), edits[key]) for key in edits if key not in self._spans)
+        parts, at, left = [], 0, dict(edits)
+        for key, start, end in _members(self._body, self._values):
+            if key in left:
+                parts += [self._body[at:start], left.pop(key)]
+                at = end
+                if not left:
+                    return b"".join([*parts, self._body[at:]])
+        added = b"".join(b',"%b":%b' % (key.encode(), value) for key, value in left.items())
         close = self._body.rindex(b"}")
         return b"".join([*parts, self._body[at:close], added, self._body[close:]])
 
 
 def _json(operation: Operation, body: bytes) -> JSONRequest:
     values = _top_level(body)
-    spans = _locate(body, values)
+    _check_keys(body, values)
     _check_types(operation, values)
-    head = _head(operation, values)
-    _check_case(values)
-    return JSONRequest(body, values, spans, head)
+    decisive = _decisive(operation.output_limits, operation.choice_fields)
+    head = _head(operation, values, _within(decisive, values))
+    _check_case(decisive.own, values)
+    return JSONRequest(body, values, head, named_in_path=bool(operation.model))
 
 
 def _top_level(body: bytes) -> dict[str, Raw]:
     if not body:
         raise BadRequest("The request has no body. Send a JSON object.", code="invalid_json")
+    check_shape(body)
     try:
-        body.decode()  # msgspec skips over strings that it does not decode, without a look at their encoding
+        if not body.isascii():
+            body.decode()  # msgspec skips over strings that it does not decode, without a look at their encoding
         return _fields.decode(body)
     except UnicodeDecodeError as error:
         raise BadRequest(
@@ -157,59 +202,118 @@ def _top_level(body: bytes) -> dict[str, Raw]:
         raise BadRequest(f"The body is not valid JSON: {detail}.", code="invalid_json") from None
 
 
-def _check_case(values: dict[str, Raw]) -> None:
+class _Keys(Struct, frozen=True):
+    """Keys that decide, by what they are whatever their case; ``lower`` if they are written so."""
+
+    names: frozenset[str]
+    folded: dict[str, str]
+    lower: bool
+
+
+class _Decisive(Struct, frozen=True):
+    """The keys that decide: at the top, and by those of them that have objects, within these."""
+
+    own: _Keys
+    within: dict[str, _Keys]
+
+
+@lru_cache
+def _decisive(limits: tuple[str, ...], choices: tuple[str, ...]) -> _Decisive:
+    within: dict[str, list[str]] = {}
+    for name in ("model", "stream", _USAGE, *limits, *choices):
+        outer, _, inner = name.partition(".")
+        within.setdefault(outer, []).extend([inner] if inner else [])
+    return _Decisive(_keys(within), {outer: _keys(names) for outer, names in within.items() if names})
+
+
+def _keys(names: Collection[str]) -> _Keys:
+    folded = {name.casefold(): name for name in names}
+    return _Keys(frozenset(names), folded, lower=folded.keys() == set(names))
+
+
+def _within(decisive: _Decisive, values: dict[str, Raw]) -> dict[str, Raw]:
+    """What decides within objects, by names such as "stream_options.include_usage". No key is twice in these objects;
+    in others, whoever reads them takes the last of two, and it costs nobody anything.
+
+    :raises BadRequest: one is, or what has to be an object is none
+    """
+    found: dict[str, Raw] = {}
+    for outer, own in decisive.within.items():
+        raw = values.get(outer)
+        if raw is None or (text := bytes(raw)) == b"null":
+            continue
+        _check_type(outer, raw, OBJECT)
+        inner = _fields.decode(raw)
+        if not _has_plain_keys(text, inner) and (twice := _twice(text)) is not None:
+            raise _repeated(f"{outer}.{twice}")
+        _check_case(own, inner, f"{outer}.")
+        found |= {f"{outer}.{name}": inner[name] for name in own.names if name in inner}
+    return found
+
+
+def _check_case(own: _Keys, values: Mapping[str, Raw], place: str = "") -> None:
     """Some upstreams (Go's) read keys whatever their case, and would find here what the gateway did not."""
+    written = "".join(values)
+    if own.lower and written.isascii() and written.islower():
+        return
     for key in values:
-        if key not in _DECISIVE and key.casefold() in _DECISIVE:
-            raise BadRequest(f"Write the key {key[:80]!r} as {key.casefold()!r}.", code="invalid_json", param=key[:80])
+        if key not in own.names and (meant := own.folded.get(key.casefold())) is not None:
+            raise BadRequest(
+                f"Write the key {key[:80]!r} as {meant!r}.", code="invalid_json", param=f"{place}{key[:80]}"
+            )
 
 
-def _locate(body: bytes, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
-    """Where each value lies, by walking over the object: it proves at once that no key is there twice."""
-    spans: dict[str, tuple[int, int]] = {}
-    at = _skip(body, 0) + 1
+def _check_keys(body: bytes, values: dict[str, Raw]) -> None:
+    """
+    :raises BadRequest: a key is there twice, or is written with escapes
+    """
+    if not _has_plain_keys(body, values):
+        twice = _twice(body)
+        raise _escaped() if twice is None else _repeated(twice)
+
+
+def _has_plain_keys(body: bytes, values: dict[str, Raw]) -> bool:
+    """Whether each key of an object is there once, and without escapes: beside these values its text has a colon for
+    each, and no backslash. Of a key that is there twice only one value is among them. What is longer is walked over."""
+    if len(body) <= _SHORT and ":" not in "".join(values):
+        told = b"".join(values.values())
+        if body.count(b":") - told.count(b":") == len(values) and body.count(b"\\") == told.count(b"\\"):
+            return True
+    walked = [end for _, _, end in _members(body, values)]
+    return len(walked) == len(values) and (not walked or body[walked[-1] :].strip() == b"}")
+
+
+def _members(body: bytes, values: dict[str, Raw]) -> Iterator[tuple[str, int, int]]:
+    """Each key, and where its value begins and ends; up to one that is there twice, or written with escapes."""
+    end = 0
     for key, raw in values.items():
-        at = _value_at(body, at, b'"%b"' % key.encode())
-        if at < 0 or not body.startswith(raw, at):
-            raise _repeated(body)
-        end = at + len(memoryview(raw))
-        spans[key] = (at, end)
-        at = end + 1 if body[end] == _COMMA else _skip(body, end) + 1
-    if values and _skip(body, at) < len(body):
-        raise _repeated(body)
-    return spans
+        member = _MEMBER.match(body, end)
+        if member is None or member[1] != key.encode():
+            return
+        start = member.end()
+        if not body.startswith(raw, start):
+            return
+        end = start + len(memoryview(raw))
+        yield key, start, end
 
 
-def _value_at(body: bytes, at: int, name: bytes) -> int:
-    """Where the value begins whose quoted key is due at this place; -1 when another key stands there."""
-    at = _skip(body, at)
-    if not body.startswith(name, at):
-        return -1
-    return _skip(body, _skip(body, at + len(name)) + 1)
-
-
-def _skip(body: bytes, at: int) -> int:
-    """The first place from here that is no white space."""
-    while at < len(body) and body[at] <= _SPACE:
-        at += 1
-    return at
-
-
-def _repeated(body: bytes) -> BadRequest:
-    """Name the key that is there twice. Slow, and only run to say no."""
+def _twice(body: bytes) -> str | None:
+    """The key that an object has twice. Slow, and only run where there may be one."""
     keys: list[str] = []
 
     def top_level(pairs: list[tuple[str, object]]) -> None:
         keys[:] = [key for key, _ in pairs]  # the outermost object closes last
 
-    try:
-        json.loads(body, object_pairs_hook=top_level, parse_int=str)  # as integers, long ones would be refused
-    except RecursionError:
-        return BadRequest("The body is nested too deeply. Flatten it.", code="invalid_json")
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice is None:
-        return BadRequest("A key of the object is written with escapes. Write it plainly.", code="invalid_json")
-    return BadRequest(f"The key {twice[:80]!r} is sent more than once. Send it once.", code="invalid_json", param=twice)
+    json.loads(body, object_pairs_hook=top_level, parse_int=str)  # as integers, long ones would be refused
+    return next((key[:80] for key, count in Counter(keys).items() if count > 1), None)
+
+
+def _repeated(key: str) -> BadRequest:
+    return BadRequest(f"The key {key!r} is sent more than once. Send it once.", code="invalid_json", param=key)
+
+
+def _escaped() -> BadRequest:
+    return BadRequest("A key of the object is written with escapes. Write it plainly.", code="invalid_json")
 
 
 def _check_types(operation: Operation, values: dict[str, Raw]) -> None:
@@ -217,11 +321,12 @@ def _check_types(operation: Operation, values: dict[str, Raw]) -> None:
         if field not in values:
             raise BadRequest(f"'{field}' is required.", param=field, code="missing_required_parameter")
         _check_type(field, values[field], kinds)
-    for field, kinds in operation.optional.items():
-        if field in values:
-            _check_type(field, values[field], kinds)
+    optional = operation.optional
+    for field, raw in values.items():
+        if field in optional:
+            _check_type(field, raw, optional[field])
     messages = values.get("messages")
-    if operation.name == "chat" and messages is not None:
+    if messages is not None and "messages" in operation.required:
         _check_messages(messages)
 
 
@@ -234,38 +339,52 @@ def _check_type(field: str, raw: Raw, kinds: bytes) -> None:
 
 
 def _check_messages(messages: Raw) -> None:
-    items = _array.decode(messages)
-    if not items:
-        raise BadRequest("'messages' is empty. Send at least one message.", param="messages", code="empty_array")
-    for index, item in enumerate(items):
-        if memoryview(item)[0] != ord("{"):
-            raise BadRequest(
-                f"'messages[{index}]' must be of type object.", param=f"messages[{index}]", code="invalid_type"
-            )
+    try:
+        if _objects.decode(messages):
+            return
+    except msgspec.ValidationError:
+        items = enumerate(_array.decode(messages))
+        index = next(index for index, item in items if memoryview(item)[0] not in OBJECT)
+        raise BadRequest(
+            f"'messages[{index}]' must be of type object.", param=f"messages[{index}]", code="invalid_type"
+        ) from None
+    raise BadRequest("'messages' is empty. Send at least one message.", param="messages", code="empty_array")
 
 
-def _head(operation: Operation, values: dict[str, Raw]) -> Head:
-    limits = [
-        limit
-        for field in operation.output_limits
-        if (limit := _whole(values, field, least=0, most=_MAX_OUTPUT)) is not None
-    ]
-    choices = max(_whole(values, field, least=1, most=_MAX_CHOICES) or 1 for field in ("n", "best_of"))
+def _head(operation: Operation, values: dict[str, Raw], within: dict[str, Raw]) -> Head:
+    """``within`` are values within objects, as ``_within`` finds them."""
+    max_output, choices = None, 1
+    for field in operation.output_limits:
+        raw = (within if "." in field else values).get(field)
+        limit = None if raw is None else _whole(raw, field, least=0, most=_MAX_OUTPUT)
+        if limit is not None and (max_output is None or limit > max_output):
+            max_output = limit
+    for field in operation.choice_fields:
+        raw = (within if "." in field else values).get(field)
+        if raw is not None:
+            choices = max(choices, _whole(raw, field, least=1, most=_MAX_CHOICES) or 1)
+    stream = operation.stream
     return Head(
-        model=_model(operation, values),
-        stream=_boolean(values, "stream"),
-        max_output=max(limits) if limits else None,
-        choices=choices,
-        wants_usage=_wants_usage(values),
+        _model(operation, values),
+        _boolean(values, "stream", unsaid=operation.streams) if stream is None else stream,
+        max_output,
+        choices,
+        _boolean(within, _USAGE, unsaid=False),
     )
 
 
 def _model(operation: Operation, values: dict[str, Raw]) -> str:
+    if operation.model:
+        return _checked_model(operation.model)
     raw = values.get("model")
-    if raw is None or bytes(raw) == b"null":
+    if raw is None:
         return _default_model(operation)
-    _check_type("model", raw, STRING)
-    return _checked_model(_string.decode(raw))
+    try:
+        return _checked_model(_string.decode(raw))
+    except msgspec.ValidationError:
+        if bytes(raw) != b"null":
+            _check_type("model", raw, STRING)
+        return _default_model(operation)
 
 
 def _default_model(operation: Operation) -> str:
@@ -288,39 +407,24 @@ def _checked_model(model: str) -> str:
     return model
 
 
-def _boolean(values: dict[str, Raw], field: str) -> bool:
+def _boolean(values: dict[str, Raw], field: str, *, unsaid: bool) -> bool:
     raw = values.get(field)
-    if raw is None:
-        return False
+    if raw is None or bytes(raw) == b"null":
+        return unsaid
     _check_type(field, raw, BOOLEAN + NULL)
     return bytes(raw) == b"true"
 
 
-def _whole(values: dict[str, Raw], field: str, *, least: int, most: int) -> int | None:
-    raw = values.get(field)
-    if raw is None or bytes(raw) == b"null":
-        return None
+def _whole(raw: Raw, field: str, *, least: int, most: int) -> int | None:
     try:
         value = _integer.decode(raw)
     except msgspec.DecodeError:
+        if bytes(raw) == b"null":
+            return None
         value = least - 1
     if not least <= value <= most:
         raise BadRequest(f"'{field}' must be an integer between {least} and {most}.", param=field, code="invalid_value")
     return value
-
-
-def _wants_usage(values: dict[str, Raw]) -> bool:
-    raw = values.get("stream_options")
-    if raw is None or bytes(raw) == b"null":
-        return False
-    try:
-        return _stream_options.decode(raw).include_usage is True
-    except msgspec.DecodeError:
-        raise BadRequest(
-            "'stream_options' must be an object whose 'include_usage' is true or false.",
-            param="stream_options",
-            code="invalid_type",
-        ) from None
 
 
 # --- multipart --------------------------------------------------------------------------------------------------------
@@ -336,6 +440,14 @@ class MultipartRequest:
         self._boundary = boundary
         self._model = model
         self.head = head
+
+    @property
+    def fields(self) -> Container[str]:
+        """Forms are not looked into further than their head."""
+        return ()
+
+    def value(self, field: str) -> str | bool | None:  # noqa: ARG002  # as above
+        return None
 
     def edited(self, *, model: str, include_usage: bool) -> bytes:  # noqa: ARG002  # forms have no such option
         if model == self.head.model:

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from ..models import Usage
 
-__all__ = ["guess_output", "parse_usage"]
+__all__ = ["Reported", "guess_output", "parse_usage", "usage_of"]
 
 _TOO_MANY = 1 << 40
 _ONE_TOKEN = 16
@@ -29,13 +29,16 @@ class _Details(Struct):
     image_tokens: int | None = None
 
 
-class _Reported(Struct):
+class Reported(Struct):
+    """A ``usage`` value, in any of these shapes."""
+
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     total_tokens: int | None = None
     prompt_cache_hit_tokens: int | None = None
+    cached_tokens: int | None = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
     input_tokens_details: _Details | None = None
@@ -45,28 +48,41 @@ class _Reported(Struct):
     seconds: float | None = None
 
 
-_decoder = msgspec.json.Decoder(_Reported)
+_decoder = msgspec.json.Decoder(Reported)
 _NONE = _Details()
 
 
 def parse_usage(raw: Raw | bytes) -> Usage | None:
     """What a ``usage`` value says, None when it says nothing that can be charged."""
     try:
-        reported = _decoder.decode(raw)
+        return usage_of(_decoder.decode(raw))
     except msgspec.DecodeError:
         return None
-    given_output = _first(reported.completion_tokens, reported.output_tokens)
-    given_input = _first(reported.prompt_tokens, reported.input_tokens)
+
+
+def usage_of(reported: Reported) -> Usage | None:
+    """The same of one that was read."""
+    given_output, given_input = reported.completion_tokens, reported.prompt_tokens
+    if given_output is None:
+        given_output = reported.output_tokens
+    if given_input is None:
+        given_input = reported.input_tokens
     output = given_output or 0
     total_only = given_input is None and reported.total_tokens is not None
     input_ = (reported.total_tokens or 0) - output if total_only else given_input or 0
     seconds = math.ceil(reported.seconds) if reported.seconds and math.isfinite(reported.seconds) else 0
-    if min(input_, output, seconds) < 0 or not 0 < input_ + output + seconds < _TOO_MANY:
+    if input_ < 0 or output < 0 or seconds < 0 or not 0 < input_ + output + seconds < _TOO_MANY:
         return None
-    before, after = _details(reported)
-    if before is _NONE and after is _NONE and reported.prompt_cache_hit_tokens is None:
+    # Transcription and realtime write "token", all others "tokens".
+    before = reported.prompt_tokens_details or reported.input_tokens_details or reported.input_token_details
+    after = reported.completion_tokens_details or reported.output_tokens_details or reported.output_token_details
+    hit = reported.prompt_cache_hit_tokens
+    if hit is None:
+        hit = reported.cached_tokens
+    if before is None and after is None and hit is None:
         return Usage(input=input_, output=output, audio_seconds=seconds)
-    cached = _first(before.cached_tokens, reported.prompt_cache_hit_tokens)
+    before, after = before or _NONE, after or _NONE
+    cached = before.cached_tokens if before.cached_tokens is not None else hit
     # Each part is bounded by what is left of its whole, so that a wrong report can never make a price negative.
     read, written, audio, image = _parts(
         input_, cached, before.cache_write_tokens, before.audio_tokens, before.image_tokens
@@ -84,17 +100,6 @@ def parse_usage(raw: Raw | bytes) -> Usage | None:
         output_image=image_out,
         audio_seconds=seconds,
     )
-
-
-def _details(reported: _Reported) -> tuple[_Details, _Details]:
-    """Transcription and realtime write "token", all others "tokens"."""
-    before = reported.prompt_tokens_details or reported.input_tokens_details or reported.input_token_details
-    after = reported.completion_tokens_details or reported.output_tokens_details or reported.output_token_details
-    return before or _NONE, after or _NONE
-
-
-def _first(one: int | None, other: int | None) -> int | None:
-    return one if one is not None else other
 
 
 def _parts(whole: int, *parts: int | None) -> list[int]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Insert, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Insert, and_, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from ...models import Claim, Conclude, Kept
+from ...kept import Claim, Conclude, Kept
 from ..answers import PURGED_AT_ONCE, Answer, heir, outlook
 from .ledger import Clock, moment
+from .purging import purge_due
 from .schema import answers, reservations
 
 __all__ = ["claim", "conclude", "purge", "renew"]
@@ -37,8 +38,6 @@ _TAKE = update(answers).where(
 )
 
 _END = update(answers).where(_MINE, answers.c.keep_until > 0)
-
-_CHUNK = 500  # keys in one DELETE
 
 
 def claim(connection: Connection, wanted: Claim, clock: Clock) -> Kept | None:
@@ -155,7 +154,4 @@ def purge(connection: Connection, clock: Clock) -> int:
     """See ``ports.IdempotencyStore.purge_answers``."""
     now = moment(connection, clock)
     due = and_(answers.c.keep_until <= now, answers.c.lease_until <= now)
-    query = select(answers.c.key).where(due).order_by(answers.c.keep_until).limit(PURGED_AT_ONCE)
-    keys = sorted(connection.scalars(query))
-    chunks = [keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK)]
-    return sum(connection.execute(delete(answers).where(answers.c.key.in_(chunk), due)).rowcount for chunk in chunks)
+    return purge_due(connection, answers, due, PURGED_AT_ONCE)

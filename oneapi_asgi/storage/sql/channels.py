@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from msgspec.structs import replace
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -9,13 +11,15 @@ from ...models import Channel, Price, Pulse
 from ..declaring import ChannelChanges
 from .clock import Epoch
 from .ledger import Clock
-from .rows import channel_of, channel_row, price_of, price_text
+from .rows import channel_of, channel_row, fitting_name, price_of, price_text
 from .schema import channels, meta, prices
+from .statements import Change, Insertion, cursor
 
 __all__ = [
     "change_channels",
     "declared_channels",
     "delete_channel",
+    "disable_channel",
     "list_channels",
     "list_prices",
     "lock_revision",
@@ -27,6 +31,10 @@ __all__ = [
 
 
 _PULSE = select(meta.c.value, Epoch()).where(meta.c.name == "revision")
+_COLUMNS = tuple(column.name for column in channels.columns if column.name != "id")
+_in_order = itemgetter(*_COLUMNS)
+_INSERT_CHANNELS = Insertion(channels, *_COLUMNS)
+_SAVE_CHANNELS = Change(channels, to=_COLUMNS, seen=("id",))
 
 
 def pulse(connection: Connection, clock: Clock) -> Pulse:
@@ -54,19 +62,16 @@ def declared_channels(connection: Connection) -> set[int]:
     return set(connection.scalars(select(channels.c.id).where(channels.c.declared)))
 
 
-def save_channel(connection: Connection, channel: Channel, *, declared: bool = False) -> Channel:
-    """``declared`` marks the channel so; without it the mark stays as it is."""
+def save_channel(connection: Connection, channel: Channel) -> Channel:
     namesake = select(channels.c.id).where(channels.c.name == channel.name, channels.c.id != channel.id)
     if connection.scalar(namesake):
         raise ValueError(f"there is a channel named {channel.name} already")
     row = channel_row(channel)
-    if declared:
-        row["declared"] = True
     if channel.id:
         if not connection.execute(update(channels).where(channels.c.id == channel.id).values(**row)).rowcount:
             raise KeyError(channel.id)
         return channel
-    key = connection.execute(insert(channels).values(**{"declared": False} | row)).inserted_primary_key
+    key = connection.execute(insert(channels).values(**row, declared=False)).inserted_primary_key
     assert key is not None  # noqa: S101 - one row was inserted; narrows for the type checker
     return replace(channel, id=int(key[0]))
 
@@ -76,11 +81,22 @@ def delete_channel(connection: Connection, channel_id: int) -> None:
         raise KeyError(channel_id)
 
 
+def disable_channel(connection: Connection, channel_id: int, because: str) -> bool:
+    """Moves the revision as well, if it was enabled."""
+    switched_on = update(channels).where(channels.c.id == channel_id, channels.c.enabled)
+    switched = connection.execute(switched_on.values(enabled=False, disabled_because=fitting_name(because))).rowcount
+    if switched:
+        move_revision(connection)
+    return bool(switched)
+
+
 def change_channels(connection: Connection, changes: ChannelChanges) -> None:
     for number in changes.remove:
         delete_channel(connection, number)
-    for channel in changes.save:
-        save_channel(connection, channel, declared=True)
+    rows = [(*_in_order(channel_row(channel) | {"declared": True}), channel.id) for channel in changes.save]
+    with cursor(connection) as opened:
+        opened.insert(_INSERT_CHANNELS, [row for *row, number in rows if not number])
+        opened.change(_SAVE_CHANNELS, [row for row in rows if row[-1]])
 
 
 def list_prices(connection: Connection) -> dict[str, Price]:

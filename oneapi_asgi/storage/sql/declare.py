@@ -12,7 +12,7 @@ from ..ledger import check_quota
 from .channels import change_channels, declared_channels, list_channels, lock_revision, move_revision
 from .ledger import Circuits, Clock
 from .limits import change_limits, declared_limits, list_limits
-from .tokens import change_tokens, known_tokens, user_id
+from .tokens import change_tokens, known_tokens, user_ids
 
 __all__ = ["declare"]
 
@@ -29,7 +29,7 @@ def declare(
     lock_revision(connection)  # replicas that start together declare the same: one after the other, so that one does
     for draft in tokens:
         check_quota(draft.quota)
-        user_id(connection, draft.user)
+    user_ids(connection, [draft.user for draft in tokens])
     channel_changes = compare_channels(list_channels(connection), declared_channels(connection), channels)
     token_changes = compare_tokens(known_tokens(connection), tokens)
     limit_changes = compare_limits(list_limits(connection), declared_limits(connection), limits)

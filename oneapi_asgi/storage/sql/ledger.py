@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -19,18 +20,18 @@ from .. import StorageError
 from ..ledger import Account, Answer, Hold, Operation, carry_out, check, check_credit, lapse, set_quota
 from .clock import Epoch, database_time
 from .schema import CIRCUITS, HELD, SYSTEM, accounts, reservations, transfers, windows
-from .statements import Among, Change, Cursor, Insertion, Lookup, cursor
+from .statements import Among, Change, Cursor, Insertion, Lookup, Together, cursor
 
 __all__ = [
     "Circuits",
     "Clock",
     "apply",
     "balances",
-    "change_quota",
+    "change_quotas",
     "credit",
     "expire",
     "moment",
-    "open_account",
+    "open_accounts",
     "set_funds",
     "system_circuits",
 ]
@@ -41,7 +42,12 @@ Circuits = Mapping[str, tuple[int, int]]
 Clock = Callable[[float], float]
 """What time it is when the database says that it is so late: just that, but in tests."""
 
+_Row = tuple[object, ...]
+_Leg = tuple[int, int, int, str | None, str]
+"""Of a transfer: from whom, to whom, how much, of which reservation, what kind."""
+
 _EXPIRED_AT_ONCE = 500
+_REMEMBERED = 4096
 
 _ACCOUNT = ("id", "kind", "balance", "used", "overdraft", "unlimited", "period")
 _HOLD = ("id", "state", "amount", "cost", "accounts", "lease_until", "created_at", "ended_at", "so_far", "spare")
@@ -73,6 +79,14 @@ _load_windows = Lookup(
     )
 )
 
+
+def _owned(among: Among, kind: str) -> Select[Any]:
+    of_kind = accounts.c.kind == literal_column(f"'{kind}'")
+    return select(accounts.c.owner_id, accounts.c.id).where(of_kind, among(accounts.c.owner_id))
+
+
+_ACCOUNTS_OF = {kind: Lookup(partial(_owned, kind=kind)) for kind in CIRCUITS}
+
 _SAVE_ACCOUNTS = Change(
     accounts, to=("balance", "used", "overdraft", "unlimited"), seen=("id", "balance", "used", "overdraft")
 )
@@ -81,11 +95,15 @@ _SAVE_ACCOUNTS = Change(
 _END_HOLDS = Change(reservations, to=("state", "cost", "ended_at", "spare"), seen=("id", "state"))
 _RENEW_HOLDS = Change(reservations, to=("lease_until", "so_far", "spare"), seen=("id", "state"))
 _INSERT_HOLDS = Insertion(reservations, *_HOLD)
+_INSERT_ACCOUNTS = Insertion(accounts, "kind", "owner_id", "balance", "used", "overdraft", "unlimited", "period")
 _INSERT_TRANSFERS = Insertion(
     transfers, "debit_account", "credit_account", "amount", "reservation_id", "kind", "created_at"
 )
 _INSERT_WINDOWS = Insertion(windows, "account_id", "returns_at", "spent")
 _SAVE_WINDOWS = Change(windows, to=("spent",), seen=("account_id", "returns_at", "spent"))
+_SAVE = Together(
+    _SAVE_ACCOUNTS, _SAVE_WINDOWS, _INSERT_WINDOWS, _END_HOLDS, _RENEW_HOLDS, _INSERT_HOLDS, _INSERT_TRANSFERS
+)
 
 _encode = msgspec.json.Encoder().encode
 _decode_numbers = msgspec.json.Decoder(tuple[int, ...]).decode
@@ -110,13 +128,12 @@ class Books:
         self.holds: dict[str, Hold] = {}
 
     def open_holds(self, ids: Sequence[str]) -> None:
-        for number, state, amount, cost, named, *rest, so_far, spare in self._cursor.rows(_load_holds, ids):
-            lease_until, created_at, ended_at = rest
-            spared = _decode_numbers(spare) if spare else ()
-            hold = Hold(
-                number, _decode_numbers(named), amount, lease_until, created_at, state, cost, ended_at, so_far, spared
+        for row in self._cursor.rows(_load_holds, ids):
+            number, state, amount, cost, named, lease_until, created_at, ended_at, so_far, spare = row
+            held, spared = _numbers_of(named), _numbers_of(spare) if spare else ()
+            self.holds[number] = Hold(
+                number, held, amount, lease_until, created_at, state, cost, ended_at, so_far, spared
             )
-            self.holds[number] = hold
             self._known[number] = (state, lease_until, so_far, spared)
 
     def open_accounts(self, ids: Collection[int], *, lock: bool = True) -> None:
@@ -135,39 +152,33 @@ class Books:
 
     def save(self) -> None:
         """Write down what the rules changed."""
-        self._save_accounts()
-        self._save_windows()
+        changed, begun, refills = self._window_rows()
         fresh, ended, renewed = [], [], []
         for hold in self.holds.values():
-            state, *noted = self._known.get(hold.id, ("", 0.0, 0, ()))
-            if not state:
-                fresh.append(hold)
-            elif state != hold.state:
+            known = self._known.get(hold.id)
+            if known is None:
+                fresh.append(_hold_row(hold))
+            elif known[0] != hold.state:
                 ended.append(hold)
-            elif noted != [hold.lease_until, hold.so_far, hold.spare]:
-                renewed.append(hold)
-        self._cursor.insert(_INSERT_HOLDS, [_hold_row(hold) for hold in fresh])
-        self._change(
-            _END_HOLDS,
-            [(hold.state, hold.cost, hold.ended_at, _numbers(hold.spare), hold.id, "held") for hold in ended],
-        )
-        self._change(
-            _RENEW_HOLDS,
-            [(hold.lease_until, hold.so_far, _numbers(hold.spare), hold.id, "held") for hold in renewed],
-        )
-        self._transfer(
-            [
-                (number, self._circuits[self.accounts[number].kind][1], hold.cost, hold.id, "charge")
-                for hold in ended
-                if hold.cost
-                for number in hold.accounts
-                if number not in hold.spare
-            ]
-        )
+            elif known[1:] != (hold.lease_until, hold.so_far, hold.spare):
+                renewed.append((hold.lease_until, hold.so_far, _text_of(hold.spare), hold.id, "held"))
+        ends = [(hold.state, hold.cost, hold.ended_at, _text_of(hold.spare), hold.id, "held") for hold in ended]
+        legs = self._leg_rows([*refills, *self._charges(ended)])
+        self._write(self._account_rows(), changed, begun, ends, renewed, fresh, legs)
+
+    def _charges(self, ended: Sequence[Hold]) -> list[_Leg]:
+        spent = {number: self._circuits[account.kind][1] for number, account in self.accounts.items()}
+        return [
+            (number, spent[number], hold.cost, hold.id, "charge")
+            for hold in ended
+            if hold.cost
+            for number in hold.accounts
+            if number not in hold.spare
+        ]
 
     def save_funds(self, kind: str = "grant") -> None:
         """Write down that money came in or was taken away, as much as the net of each account moved."""
-        legs: list[tuple[int, int, int, str | None, str]] = []
+        legs: list[_Leg] = []
         for number, account in self.accounts.items():
             _, balance, _, overdraft, _ = self._seen[number]
             moved, grants = account.net - (balance - overdraft), self._circuits[account.kind][0]
@@ -175,21 +186,23 @@ class Books:
                 legs.append((grants, number, moved, None, kind))
             elif moved < 0:
                 legs.append((number, grants, -moved, None, "withdrawal"))
-        self._save_accounts()
-        self._transfer(legs)
+        self._write(self._account_rows(), (), (), (), (), (), self._leg_rows(legs))
 
-    def _save_accounts(self) -> None:
-        rows = []
+    def _account_rows(self) -> list[_Row]:
+        rows: list[_Row] = []
         for number, account in self.accounts.items():
             to = (account.balance, account.used, account.overdraft, account.unlimited)
             seen = self._seen[number]
             if to != seen[1:]:
                 rows.append((*to, *seen[:4]))
                 self._seen[number] = (number, *to)
-        self._change(_SAVE_ACCOUNTS, rows)
+        return rows
 
-    def _save_windows(self) -> None:
-        fresh, changed, refills = [], [], []
+    def _window_rows(self) -> tuple[list[_Row], list[_Row], list[_Leg]]:
+        """Those that changed and those that are new; what came back from those that are over, which go at once."""
+        fresh: list[_Row] = []
+        changed: list[_Row] = []
+        refills: list[_Leg] = []
         for number, account in self.accounts.items():
             for at, spent in account.windows.items():
                 before = self._windows.pop((number, at), None)
@@ -201,15 +214,15 @@ class Books:
             over = and_(windows.c.account_id == number, windows.c.returns_at == at, windows.c.spent == before)
             self._expect(self._connection.execute(delete(windows).where(over)).rowcount, 1)
             refills.append((self._circuits[self.accounts[number].kind][1], number, before, None, "refill"))
-        self._cursor.insert(_INSERT_WINDOWS, fresh)
-        self._change(_SAVE_WINDOWS, changed)
-        self._transfer(refills)
+        return changed, fresh, refills
 
-    def _transfer(self, legs: Sequence[tuple[int, int, int, str | None, str]]) -> None:
-        self._cursor.insert(_INSERT_TRANSFERS, [(*leg, self.now) for leg in legs])
+    def _leg_rows(self, legs: Sequence[_Leg]) -> list[_Row]:
+        return [(*leg, self.now) for leg in legs]
 
-    def _change(self, change: Change, rows: Sequence[tuple[object, ...]]) -> None:
-        self._expect(self._cursor.change(change, rows), len(rows))
+    def _write(self, *rows: Sequence[_Row]) -> None:
+        """The rows of each part of ``_SAVE``."""
+        for done, wanted in zip(self._cursor.write(_SAVE, rows), rows, strict=True):
+            self._expect(done, len(wanted))
 
     @staticmethod
     def _expect(changed: int, wanted: int) -> None:
@@ -217,14 +230,30 @@ class Books:
             raise StorageError("the ledger changed during a transaction; nothing was done, try again")
 
 
-def _numbers(numbers: tuple[int, ...]) -> str | None:
+# The accounts of a hold are those of its token, most often.
+@lru_cache(_REMEMBERED)
+def _text_of(numbers: tuple[int, ...]) -> str | None:
     return _encode(numbers).decode() if numbers else None
 
 
+@lru_cache(_REMEMBERED)
+def _numbers_of(text: str) -> tuple[int, ...]:
+    return _decode_numbers(text)
+
+
 def _hold_row(hold: Hold) -> tuple[object, ...]:
-    named = _encode(hold.accounts).decode()
-    times = (hold.lease_until, hold.created_at, hold.ended_at)
-    return (hold.id, hold.state, hold.amount, hold.cost, named, *times, hold.so_far, _numbers(hold.spare))
+    return (
+        hold.id,
+        hold.state,
+        hold.amount,
+        hold.cost,
+        _text_of(hold.accounts) or "[]",
+        hold.lease_until,
+        hold.created_at,
+        hold.ended_at,
+        hold.so_far,
+        _text_of(hold.spare),
+    )
 
 
 @contextmanager
@@ -282,14 +311,19 @@ def credit(
         books.save_funds(kind)
 
 
-def change_quota(
-    connection: Connection, token_id: int, before: int | None, after: int | None, circuits: Circuits, clock: Clock
+def change_quotas(
+    connection: Connection,
+    quotas: Mapping[int, tuple[int | None, int | None]],
+    circuits: Circuits,
+    clock: Clock,
 ) -> None:
-    """Give the cap of a token another quota."""
-    number = connection.scalars(
-        select(accounts.c.id).where(accounts.c.kind == "token", accounts.c.owner_id == token_id)
-    ).one()
-    set_funds(connection, [number], before, after, circuits, clock)
+    """Give the caps of tokens, by id, other quotas: from what, to what."""
+    caps = _accounts_of(connection, "token", quotas)
+    alike: dict[tuple[int | None, int | None], list[int]] = {}
+    for token_id, change in quotas.items():
+        alike.setdefault(change, []).append(caps[token_id])
+    for (before, after), numbers in alike.items():
+        set_funds(connection, numbers, before, after, circuits, clock)
 
 
 def set_funds(
@@ -308,25 +342,29 @@ def set_funds(
         books.save_funds()
 
 
-def open_account(
+def open_accounts(
     connection: Connection,
     kind: str,
-    owner_id: int,
-    funds: int | None,
+    funds: Mapping[int, int | None],
     circuits: Circuits,
     clock: Clock,
     *,
     period: str | None = None,
-) -> int:
-    """Make an account with so many nano-dollars in it, None for unlimited, and return its id."""
-    row = {"kind": kind, "owner_id": owner_id, "used": 0, "overdraft": 0, "period": period}
-    inserted = connection.execute(insert(accounts).values(**row, balance=funds or 0, unlimited=funds is None))
-    assert inserted.inserted_primary_key is not None  # noqa: S101 - one row was inserted; narrows
-    number = int(inserted.inserted_primary_key[0])
-    if funds:
-        transfer = {"debit_account": circuits[kind][0], "credit_account": number, "amount": funds, "kind": "grant"}
-        connection.execute(insert(transfers).values(**transfer, created_at=moment(connection, clock)))
-    return number
+) -> dict[int, int]:
+    """Make an account for each owner with so many nano-dollars in it, None for unlimited; gives their ids, by owner."""
+    rows = [(kind, owner, amount or 0, 0, 0, amount is None, period) for owner, amount in funds.items()]
+    with cursor(connection) as opened:
+        opened.insert(_INSERT_ACCOUNTS, rows)
+        ids = _accounts_of(connection, kind, funds)
+        grants, now = circuits[kind][0], moment(connection, clock)
+        given = [(grants, ids[owner], amount, None, "grant", now) for owner, amount in funds.items() if amount]
+        opened.insert(_INSERT_TRANSFERS, given)
+    return ids
+
+
+def _accounts_of(connection: Connection, kind: str, owners: Collection[int]) -> dict[int, int]:
+    with cursor(connection) as opened:
+        return dict(opened.rows(_ACCOUNTS_OF[kind], [*owners]))
 
 
 def system_circuits(connection: Connection) -> Circuits:

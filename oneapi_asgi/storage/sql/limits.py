@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 from ...models import Limit
 from ..declaring import LimitChanges, check_limit_change
 from ..windows import period_name
-from .ledger import Circuits, Clock, open_account, set_funds
+from .ledger import Circuits, Clock, open_accounts, set_funds
 from .schema import accounts, budgets, limits
 
 __all__ = ["change_limits", "declared_limits", "delete_limit", "list_limits", "open_budgets", "save_limit"]
@@ -82,12 +82,13 @@ def open_budgets(
 def _open_budget(connection: Connection, limit: Limit, subject: str, circuits: Circuits, clock: Clock) -> int | None:
     if limit.budget is None:
         return None
-    owner = select(budgets.c.id).where(budgets.c.limit_id == limit.id, budgets.c.subject == subject)
-    account = select(accounts.c.id).where(and_(accounts.c.kind == "budget", accounts.c.owner_id.in_(owner)))
+    holder = select(budgets.c.id).where(budgets.c.limit_id == limit.id, budgets.c.subject == subject)
+    account = select(accounts.c.id).where(and_(accounts.c.kind == "budget", accounts.c.owner_id.in_(holder)))
     found: int | None = connection.scalar(account)
     if found is not None:
         return found
     key = connection.execute(insert(budgets).values(limit_id=limit.id, subject=subject)).inserted_primary_key
     assert key is not None  # noqa: S101 - one row was inserted; narrows for the type checker
     period = period_name(limit.period, limit.rolling)
-    return open_account(connection, "budget", int(key[0]), limit.budget, circuits, clock, period=period)
+    owner = int(key[0])
+    return open_accounts(connection, "budget", {owner: limit.budget}, circuits, clock, period=period)[owner]

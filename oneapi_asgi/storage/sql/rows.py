@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from operator import attrgetter, itemgetter
+from collections.abc import Iterable
+from operator import attrgetter, itemgetter, le
 from typing import Any
 
 import msgspec
@@ -37,6 +38,10 @@ def _strings(text: str) -> tuple[str, ...]:
     return msgspec.json.decode(text, type=tuple[str, ...])
 
 
+def _named_strings(text: str) -> dict[str, str]:
+    return msgspec.json.decode(text, type=dict[str, str])
+
+
 def _seal(secrets: tuple[Secret, ...]) -> str:
     return _text([secret.reveal() for secret in secrets])
 
@@ -53,21 +58,28 @@ def channel_row(channel: Channel) -> dict[str, Any]:
         "name": channel.name,
         "provider": channel.provider,
         "base_url": channel.base_url,
+        "dialects": _text(channel.dialects),
+        "options": _text(channel.options),
+        "unsupported": channel.unsupported,
         "api_keys": _seal(channel.api_keys),
         "models": _text(channel.models),
         "model_map": _text(channel.model_map),
         "groups": _text(channel.groups),
         "priority": channel.priority,
         "weight": channel.weight,
+        "concurrent_calls": channel.concurrent_calls,
+        "concurrent_calls_per_key": channel.concurrent_calls_per_key,
         "enabled": channel.enabled,
+        "disabled_because": fitting_name(channel.disabled_because),
     }
 
 
 def channel_of(row: RowMapping) -> Channel:
     values = {name: row[name] for name in Channel.__struct_fields__}
     values |= {name: _strings(row[name]) for name in ("models", "groups")}
+    values["dialects"] = _strings(row["dialects"] or "[]")
     values["api_keys"] = _unseal(row["api_keys"])
-    values["model_map"] = msgspec.json.decode(row["model_map"], type=dict[str, str])
+    values |= {name: _named_strings(row[name] or "{}") for name in ("model_map", "options")}
     return Channel(**values)
 
 
@@ -96,15 +108,19 @@ def draft_row(draft: TokenDraft) -> dict[str, Any]:
     }
 
 
+_DRAFT_FIELDS = tuple(name for name in TokenDraft.__struct_fields__ if name != "user")
+_TOKEN_FIELDS = tuple(name for name in Token.__struct_fields__ if name not in ("accounts", "limited"))
+
+
 def token_of(row: RowMapping) -> Token:
-    values = {name: row[name] for name in Token.__struct_fields__ if name in row}
+    values = {name: row[name] for name in _TOKEN_FIELDS}
     values |= {name: _strings(row[name]) for name in ("models", "subnets")}
     limited = not (row["cap_unlimited"] and row["wallet_unlimited"])
     return Token(**values, accounts=(row["cap"], row["wallet"]), limited=limited)
 
 
 def known_token_of(row: RowMapping) -> KnownToken:
-    values = {name: row[name] for name in TokenDraft.__struct_fields__ if name in row}
+    values = {name: row[name] for name in _DRAFT_FIELDS}
     values |= {name: _strings(row[name]) for name in ("models", "subnets")}
     draft = TokenDraft(**values, user=row["user_name"])
     return KnownToken(id=row["id"], draft=draft, status=row["status"], declared=row["declared"])
@@ -134,17 +150,27 @@ def record_row(record: CallRecord) -> tuple[object, ...]:
     """
     usage = record.usage
     values = (
-        *map(_fit, _texts(record), _LENGTHS),
+        *_fitting(_texts(record)),
         *_facts(record),
-        *((*map(_count, _counts(usage)), usage.estimated) if usage is not None else _NO_USAGE),
+        *((*_fitting_counts(_counts(usage)), usage.estimated) if usage is not None else _NO_USAGE),
         _text(record.attempts),
         _text(record.price) if record.price is not None else None,
     )
     return _in_order(values)  # type: ignore[no-any-return]
 
 
-def _count(value: int) -> int:
-    return min(max(value, -_LARGEST), _LARGEST)
+def _fitting_counts(counts: tuple[int, ...]) -> Iterable[int]:
+    if min(counts) >= -_LARGEST and max(counts) <= _LARGEST:
+        return counts
+    return [min(max(count, -_LARGEST), _LARGEST) for count in counts]
+
+
+def _fitting(texts: tuple[str, ...]) -> Iterable[str]:
+    """Looked at together: nearly always they fit as they are."""
+    together = "".join(texts)
+    if together.isascii() and together.isprintable() and all(map(le, map(len, texts), _LENGTHS)):
+        return texts
+    return map(_fit, texts, _LENGTHS)
 
 
 def _fit(text: str, length: int) -> str:
@@ -153,9 +179,9 @@ def _fit(text: str, length: int) -> str:
     return text[:length].encode(errors="replace").decode().replace("\0", "")
 
 
-def fitting_name(model: str) -> str:
-    """The name of a model as its record has it."""
-    return _fit(model, _MODEL_LENGTH)
+def fitting_name(name: str) -> str:
+    """The name of a model as its record has it; any text that a column for names takes."""
+    return _fit(name, _MODEL_LENGTH)
 
 
 def record_of(row: RowMapping) -> CallRecord:

@@ -51,6 +51,8 @@ __all__ = [
     "limits",
     "meta",
     "metadata",
+    "notes",
+    "objects",
     "prices",
     "records",
     "reservations",
@@ -61,7 +63,7 @@ __all__ = [
     "windows",
 ]
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """The migrations, oldest first. An empty database gets the tables below at once, marked with the last of these."""
 
 VERSION_TABLE = "oneapi_asgi_version"
@@ -215,6 +217,13 @@ channels = Table(
     Column("weight", BigInteger, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("declared", Boolean, nullable=False),
+    # None is an empty one: text cannot have a default on every server.
+    Column("dialects", Text),
+    Column("options", Text),
+    Column("unsupported", _KIND, nullable=False, server_default="drop"),
+    Column("concurrent_calls", BigInteger),
+    Column("concurrent_calls_per_key", BigInteger),
+    Column("disabled_because", _NAME, nullable=False, server_default=""),
     # Ids are never used twice: records go on to name the channels that are gone.
     sqlite_autoincrement=True,
 )
@@ -335,6 +344,33 @@ answers = Table(
     Column("body", LargeBinary(2**24 - 1)),
     Column("lease_until", Double, nullable=False),
     Column("keep_until", Double, nullable=False, index=True),
+)
+
+# What a conversation needs again; see ``ports.NoteStore``.
+notes = Table(
+    "notes",
+    metadata,
+    Column("key", _DIGEST, primary_key=True),
+    Column("value", LargeBinary(2**24 - 1), nullable=False),
+    Column("keep_until", Double, nullable=False, index=True),
+)
+
+# What callers made at upstreams; see ``ports.ObjectStore``. ``owner`` is a user, or, below 0, a token.
+objects = Table(
+    "objects",
+    metadata,
+    Column("seq", _Id, primary_key=True),
+    Column("owner", BigInteger, nullable=False),
+    Column("id", String(256), nullable=False),
+    Column("channel_id", BigInteger, nullable=False),
+    Column("kind", _KIND, nullable=False),
+    Column("key", _DIGEST, nullable=False),
+    Column("token_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("about", Text, nullable=False),
+    UniqueConstraint("owner", "id", "channel_id"),
+    Index(None, "owner", "kind", "created"),
 )
 
 # Redemption codes; their digests, as of keys.

@@ -16,14 +16,18 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     BindParameter,
+    Column,
     ColumnClause,
     ColumnElement,
     Connection,
     Dialect,
     Executable,
+    Insert,
+    LargeBinary,
     Select,
     String,
     Table,
+    Update,
     bindparam,
     case,
     column,
@@ -33,7 +37,9 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
@@ -42,15 +48,31 @@ from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-__all__ = ["LARGEST", "Addition", "Among", "Change", "Cursor", "Insertion", "Lookup", "cursor", "param", "text_of"]
+__all__ = [
+    "LARGEST",
+    "Addition",
+    "Among",
+    "Change",
+    "Cursor",
+    "Insertion",
+    "Lookup",
+    "Replacement",
+    "Together",
+    "cursor",
+    "param",
+    "text_of",
+]
 
 LARGEST = 2**63 - 1
 """Of the whole numbers that a column holds."""
 
 _encode = msgspec.json.Encoder().encode
 _ROWS = "rows"
+_ROWS_AT_ONCE = 256
+"""In one JSON text: PostgreSQL takes arrays of 256 MiB, and a note of 256 KiB is the largest row."""
+
 _COLLATION = " COLLATE utf8mb4_0900_bin"
-_SIZES = (1, 8, 32, 128, 512)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 def param(name: str) -> BindParameter[Any]:
@@ -75,44 +97,75 @@ class Insertion:
         self._names = names
         self._texts: dict[str, str] = {}
 
-    def run(self, cursor: DBAPICursor, dialect: Dialect, rows: Sequence[Sequence[Any]]) -> None:
+    def run(self, cursor: DBAPICursor, dialect: Dialect, rows: Sequence[Sequence[Any]]) -> int:
         text = self._texts.get(dialect.name)
         if text is None:
-            text = self._texts[dialect.name] = text_of(self._construct(dialect), dialect, self._names)
-        _run(cursor, dialect, text, rows)
-
-    def _construct(self, dialect: Dialect) -> Executable:
+            order = self.names() if dialect.name == "postgresql" else self._names
+            text = self._texts[dialect.name] = text_of(self.construct(dialect), dialect, order)
         if dialect.name == "postgresql":
-            given = _arrays(self._table, {name: name for name in self._names})
-            return insert(self._table).from_select(self._names, select(*[given.c[name] for name in self._names]))
+            for start in range(0, len(rows), _ROWS_AT_ONCE):
+                cursor.execute(text, self.given(rows[start : start + _ROWS_AT_ONCE]))
+        else:
+            cursor.executemany(text, rows)
+        return len(rows)
+
+    def names(self) -> list[str]:
+        """Of its parameters on PostgreSQL, which ``given`` makes of rows."""
+        return [_ROWS]
+
+    def given(self, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        return [_encode(rows).decode()]
+
+    def construct(self, dialect: Dialect, part: str = "") -> Insert:
+        """``part`` comes before the names of parameters."""
+        if dialect.name == "postgresql":
+            return postgresql.insert(self._table).from_select(self._names, _elements(self._table, self._names, part))
         return insert(self._table).values({name: param(name) for name in self._names})
 
 
-class Addition(Insertion):
-    """``INSERT`` of rows, no two of them with the same ``key``. Where there is a row with that key already, the numbers
-    ``added`` are added to its own; whole ones stay at the largest that there is, where they would pass it."""
+class _Upsert(Insertion):
+    """``INSERT`` of rows, no two of them with the same ``key``; a row that is there already gets other values."""
 
-    def __init__(self, table: Table, key: Sequence[str], added: Sequence[str]) -> None:
-        super().__init__(table, *key, *added)
+    def __init__(self, table: Table, key: Sequence[str], names: Sequence[str]) -> None:
+        super().__init__(table, *key, *names)
         self._key = key
-        self._added = added
 
-    def _construct(self, dialect: Dialect) -> Executable:
+    def construct(self, dialect: Dialect, part: str = "") -> Insert:
         if dialect.name == "postgresql":
-            given = _arrays(self._table, {name: name for name in self._names})
-            rows = postgresql.insert(self._table).from_select(
-                self._names, select(*[given.c[name] for name in self._names])
-            )
-            return rows.on_conflict_do_update(index_elements=self._key, set_=self._sums(rows.excluded))
+            rows = postgresql.insert(self._table).from_select(self._names, _elements(self._table, self._names, part))
+            return rows.on_conflict_do_update(index_elements=self._key, set_=self._changed(rows.excluded))
         values = {name: param(name) for name in self._names}
         if dialect.name == "sqlite":
             row = sqlite.insert(self._table).values(values)
-            return row.on_conflict_do_update(index_elements=self._key, set_=self._sums(row.excluded))
+            return row.on_conflict_do_update(index_elements=self._key, set_=self._changed(row.excluded))
         line = mysql.insert(self._table).values(values)
-        return line.on_duplicate_key_update(self._sums(line.inserted))
+        return line.on_duplicate_key_update(self._changed(line.inserted))
 
-    def _sums(self, given: ReadOnlyColumnCollection[str, Any]) -> dict[str, ColumnElement[Any]]:
+    def _changed(self, given: ReadOnlyColumnCollection[str, Any]) -> dict[str, ColumnElement[Any]]:
+        raise NotImplementedError
+
+
+class Addition(_Upsert):
+    """The numbers ``added`` of a row that is there are added to its own; whole ones stay at the largest that there is,
+    where they would pass it."""
+
+    def __init__(self, table: Table, key: Sequence[str], added: Sequence[str]) -> None:
+        super().__init__(table, key, added)
+        self._added = added
+
+    def _changed(self, given: ReadOnlyColumnCollection[str, Any]) -> dict[str, ColumnElement[Any]]:
         return {name: _sum(self._table.c[name], given[name]) for name in self._added}
+
+
+class Replacement(_Upsert):
+    """A row that is there gets the values of ``replaced`` instead of its own."""
+
+    def __init__(self, table: Table, key: Sequence[str], replaced: Sequence[str]) -> None:
+        super().__init__(table, key, replaced)
+        self._replaced = replaced
+
+    def _changed(self, given: ReadOnlyColumnCollection[str, Any]) -> dict[str, ColumnElement[Any]]:
+        return {name: given[name] for name in self._replaced}
 
 
 def _sum(there: ColumnElement[Any], given: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -139,20 +192,27 @@ class Change:
         """How many rows were as they had been seen."""
         text = self._texts.get(dialect.name)
         if text is None:
-            names = [*self._to, *(f"seen_{name}" for name in self._seen)]
-            order = [_ROWS] if dialect.name == "mysql" else names
-            text = self._texts[dialect.name] = text_of(self._construct(dialect), dialect, order)
+            order = [_ROWS] if dialect.name == "mysql" else self.names()
+            text = self._texts[dialect.name] = text_of(self.construct(dialect), dialect, order)
         if dialect.name == "mysql":
             cursor.execute(text, (_encode(rows).decode(),))
+        elif dialect.name == "postgresql":
+            cursor.execute(text, self.given(rows))
         else:
-            _run(cursor, dialect, text, rows)
+            cursor.executemany(text, rows)
         return cursor.rowcount
 
-    def _construct(self, dialect: Dialect) -> Executable:
+    def names(self) -> list[str]:
+        return [*self._to, *[f"seen_{name}" for name in self._seen]]
+
+    def given(self, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        return [*map(list, zip(*rows, strict=True))]
+
+    def construct(self, dialect: Dialect, part: str = "") -> Update:
         columns = {name: name for name in self._to} | {f"seen_{name}": name for name in self._seen}
         given: dict[str, ColumnElement[Any]]
         if dialect.name in _TABLES:
-            rows = _TABLES[dialect.name](self._table, columns)
+            rows = _TABLES[dialect.name](self._table, columns, part)
             given = {name: rows.c[name] for name in columns}
         else:
             given = {name: param(name) for name in columns}
@@ -160,9 +220,57 @@ class Change:
         return update(self._table).values({name: given[name] for name in self._to}).where(*seen, *self._where)
 
 
-def _arrays(table: Table, columns: dict[str, str]) -> TableValuedAlias:
+class Together:
+    """Insertions and changes that do not touch each other's rows. PostgreSQL takes them as one statement, since each
+    costs the time and the work of a round trip."""
+
+    def __init__(self, *parts: Insertion | Change) -> None:
+        self._parts = parts
+        self._texts: dict[tuple[int, ...], str] = {}
+
+    def run(self, cursor: DBAPICursor, dialect: Dialect, rows: Sequence[Sequence[Sequence[Any]]]) -> list[int]:
+        """With the rows of each part, none for those that have nothing to do. How many each inserted or changed."""
+        if dialect.name != "postgresql":
+            return [
+                part.run(cursor, dialect, some) if some else 0 for part, some in zip(self._parts, rows, strict=True)
+            ]
+        numbers = tuple([number for number, some in enumerate(rows) if some])
+        if not numbers:
+            return [0] * len(rows)
+        text = self._texts.get(numbers) or self._text(dialect, numbers)
+        cursor.execute(text, [value for number in numbers for value in self._parts[number].given(rows[number])])
+        counts = dict(zip(numbers, cursor.fetchall()[0], strict=True))
+        return [counts.get(number, 0) for number in range(len(rows))]
+
+    def _text(self, dialect: Dialect, numbers: tuple[int, ...]) -> str:
+        counts, names = [], []
+        for number in numbers:
+            part, name = self._parts[number], f"part_{number}"
+            done = part.construct(dialect, name).returning(literal_column("1")).cte(name)
+            counts.append(select(func.count()).select_from(done).scalar_subquery())
+            names += [f"{name}{parameter}" for parameter in part.names()]
+        text = self._texts[numbers] = text_of(select(*counts), dialect, names)
+        return text
+
+
+def _elements(table: Table, names: Sequence[str], part: str) -> Select[Any]:
+    """The rows from one JSON text, an array of arrays. Its own arrays would cost PostgreSQL's driver five times as
+    much, since it looks long at each element."""
+    row = func.jsonb_array_elements(cast_to(param(part + _ROWS), JSONB)).column_valued("given")
+    return select(*[_element(row, place, table.c[name]) for place, name in enumerate(names)])
+
+
+def _element(row: ColumnElement[Any], place: int, column: Column[Any]) -> ColumnElement[Any]:
+    text = row.op("->>")(literal_column(str(place)))
+    if isinstance(column.type, LargeBinary):
+        return func.decode(text, literal_column("'base64'"))
+    # Not to a text of a certain length, which would be cut.
+    return text if isinstance(column.type, String) else cast_to(text, column.type)
+
+
+def _arrays(table: Table, columns: dict[str, str], part: str) -> TableValuedAlias:
     """The rows as a table made of one array for each column: one statement, whatever their number."""
-    arrays = [bindparam(f"p_{name}", type_=ARRAY(table.c[source].type)) for name, source in columns.items()]
+    arrays = [bindparam(f"p_{part}{name}", type_=ARRAY(table.c[source].type)) for name, source in columns.items()]
     kinds = [column(name, table.c[source].type) for name, source in columns.items()]
     return func.unnest(*arrays).table_valued(*kinds, name="given").render_derived()
 
@@ -190,7 +298,7 @@ def _json_table(element: _JsonTable, compiler: SQLCompiler, **options: Any) -> s
     return f"JSON_TABLE({compiler.process(element.clauses, **options)}, '$[*]' COLUMNS ({', '.join(columns)}))"
 
 
-def _lines(table: Table, columns: dict[str, str]) -> TableValuedAlias:
+def _lines(table: Table, columns: dict[str, str], part: str) -> TableValuedAlias:  # noqa: ARG001  # never together
     """The rows as a table made of one JSON text: the drivers of MySQL would send an ``UPDATE`` for each of them."""
     kinds = [column(name, table.c[source].type) for name, source in columns.items()]
     return _JsonTable(kinds).table_valued(*kinds, name="given")
@@ -198,13 +306,6 @@ def _lines(table: Table, columns: dict[str, str]) -> TableValuedAlias:
 
 _TABLES = {"postgresql": _arrays, "mysql": _lines}
 """How many rows are given as one table, where they can be."""
-
-
-def _run(cursor: DBAPICursor, dialect: Dialect, text: str, rows: Sequence[Sequence[Any]]) -> None:
-    if dialect.name == "postgresql":
-        cursor.execute(text, [*map(list, zip(*rows, strict=True))])
-    else:
-        cursor.executemany(text, rows)
 
 
 Among: TypeAlias = Callable[[ColumnElement[Any]], ColumnElement[bool]]
@@ -267,6 +368,9 @@ class Cursor:
 
     def change(self, change: Change, rows: Sequence[Sequence[Any]]) -> int:
         return change.run(self._cursor, self._dialect, rows) if rows else 0
+
+    def write(self, together: Together, rows: Sequence[Sequence[Sequence[Any]]]) -> list[int]:
+        return together.run(self._cursor, self._dialect, rows)
 
 
 @contextmanager

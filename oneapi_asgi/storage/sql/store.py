@@ -11,24 +11,11 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from ...models import (
-    Balance,
-    CallRecord,
-    Channel,
-    Claim,
-    Conclude,
-    Kept,
-    Limit,
-    Price,
-    Pulse,
-    Token,
-    TokenDraft,
-    TokenStatus,
-    User,
-)
+from ...kept import Claim, Conclude, Kept, KeptNote, OwnedObject
+from ...models import Balance, CallRecord, Channel, Limit, Price, Pulse, Token, TokenDraft, TokenStatus, User
 from ...ports import LedgerAnswer, LedgerOperation
 from ...queries import Code, CodeDraft, Difference, Dimension, RecordPage, RecordQuery, Total
-from . import answers, channels, codes, ledger, limits, opening, tokens
+from . import answers, channels, codes, keeping, ledger, limits, opening, tokens
 from .audit import audit
 from .declare import declare
 from .ledger import Circuits, Clock
@@ -225,6 +212,9 @@ class SQLStorage:
     async def delete_channel(self, channel_id: int) -> None:
         await self._administer(channels.delete_channel, channel_id)
 
+    async def disable_channel(self, channel_id: int, because: str) -> bool:
+        return await self._write(channels.disable_channel, channel_id, because)
+
     async def list_prices(self) -> Mapping[str, Price]:
         return await self._read(channels.list_prices)
 
@@ -258,6 +248,31 @@ class SQLStorage:
 
     async def purge_answers(self) -> int:
         return await self._write(answers.purge, self._clock)
+
+    # Notes, and what callers own at upstreams
+
+    async def put_notes(self, notes: Sequence[KeptNote]) -> None:
+        await self._write(keeping.put_notes, notes, self._clock)
+
+    async def get_notes(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        return await self._read(keeping.get_notes, keys, self._clock)
+
+    async def purge_notes(self) -> int:
+        return await self._write(keeping.purge_notes, self._clock)
+
+    async def put_object(self, owned: OwnedObject) -> None:
+        await self._write(keeping.put_object, owned)
+
+    async def get_object(self, object_id: str, *, user_id: int, token_id: int) -> OwnedObject | None:
+        return await self._read(keeping.get_object, object_id, user_id, token_id)
+
+    async def list_objects(
+        self, kind: str, *, user_id: int, token_id: int, limit: int = 20, after: str | None = None
+    ) -> Sequence[OwnedObject]:
+        return await self._read(keeping.list_objects, kind, user_id, token_id, limit, after)
+
+    async def delete_object(self, object_id: str, *, user_id: int, token_id: int) -> bool:
+        return await self._write(keeping.delete_object, object_id, user_id, token_id)
 
 
 def _prepare(connection: Connection, clock: Clock) -> Circuits:

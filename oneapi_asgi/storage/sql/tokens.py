@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
-from sqlalchemy import Connection, Insert, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from ...models import Token, TokenDraft, TokenStatus, User
 from ..declaring import KnownToken, TokenChanges
 from ..ledger import check_quota
-from .ledger import Circuits, Clock, change_quota, moment, open_account
+from .ledger import Circuits, Clock, change_quotas, moment, open_accounts
 from .rows import draft_row, known_token_of, token_of
 from .schema import accounts, tokens, users
+from .statements import Change, Insertion, Lookup, cursor
 
 __all__ = [
     "add_token",
@@ -25,6 +27,7 @@ __all__ = [
     "set_token_status",
     "set_user",
     "user_id",
+    "user_ids",
 ]
 
 _cap, _wallet = accounts.alias("cap"), accounts.alias("wallet")
@@ -52,6 +55,15 @@ _USERS = (
 )
 _BY_DIGEST = _TOKENS.where(tokens.c.digest == bindparam("wanted"))
 
+_ids_of_digests = Lookup(lambda among: select(tokens.c.digest, tokens.c.id).where(among(tokens.c.digest)))
+_ADDED = tuple(column.name for column in tokens.columns if column.name != "id")
+_CHANGED = tuple(name for name in _ADDED if name not in ("user_id", "created_at"))
+_added, _changed = itemgetter(*_ADDED), itemgetter(*_CHANGED)
+_INSERT_TOKENS = Insertion(tokens, *_ADDED)
+_SAVE_TOKENS = Change(tokens, to=_CHANGED, seen=("id",))
+_SAVE_STATES = Change(tokens, to=("status", "declared"), seen=("id",))
+_SAVE_DIGESTS = Change(tokens, to=("digest",), seen=("id",))
+
 
 def add_user(
     connection: Connection, name: str, group: str, admin: bool, wallet: int | None, circuits: Circuits, clock: Clock
@@ -60,8 +72,10 @@ def add_user(
     if find_user(connection, name) is not None:
         raise ValueError(f"there is a user named {name} already")
     row = {"name": name, "group": group, "admin": admin, "enabled": True, "created_at": moment(connection, clock)}
-    number = _insert(connection, insert(users).values(**row))
-    open_account(connection, "user", number, wallet, circuits, clock)
+    key = connection.execute(insert(users).values(**row)).inserted_primary_key
+    assert key is not None  # noqa: S101 - one row was inserted; narrows for the type checker
+    number = int(key[0])
+    open_accounts(connection, "user", {number: wallet}, circuits, clock)
     return number
 
 
@@ -88,6 +102,13 @@ def user_id(connection: Connection, name: str) -> int:
     return number
 
 
+def user_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
+    """
+    :raises ValueError: there is no such user
+    """
+    return {name: user_id(connection, name) for name in set(names)}
+
+
 def find_token(connection: Connection, digest: str) -> Token | None:
     row = connection.execute(_BY_DIGEST, {"wanted": digest}).mappings().first()
     return None if row is None else token_of(row)
@@ -101,9 +122,7 @@ def known_tokens(connection: Connection) -> list[KnownToken]:
     return [known_token_of(row) for row in connection.execute(_TOKENS).mappings()]
 
 
-def add_token(
-    connection: Connection, draft: TokenDraft, circuits: Circuits, clock: Clock, *, declared: bool = False
-) -> Token:
+def add_token(connection: Connection, draft: TokenDraft, circuits: Circuits, clock: Clock) -> Token:
     check_quota(draft.quota)
     owner = user_id(connection, draft.user)
     same_name = and_(tokens.c.user_id == owner, tokens.c.name == draft.name)
@@ -111,11 +130,22 @@ def add_token(
         raise ValueError(f"{draft.user} has a token named {draft.name} already")
     if connection.scalar(select(tokens.c.id).where(tokens.c.digest == draft.digest)):
         raise ValueError(f"there is a token with the key of {draft.name} already")
-    made = {"user_id": owner, "status": "enabled", "declared": declared, "created_at": moment(connection, clock)}
-    row = draft_row(draft) | made
-    number = _insert(connection, insert(tokens).values(**row))
-    open_account(connection, "token", number, draft.quota, circuits, clock)
-    return token_of(connection.execute(_TOKENS.where(tokens.c.id == number)).mappings().one())
+    _add(connection, [draft], circuits, clock, declared=False)
+    return token_of(connection.execute(_BY_DIGEST, {"wanted": draft.digest}).mappings().one())
+
+
+def _add(
+    connection: Connection, drafts: Sequence[TokenDraft], circuits: Circuits, clock: Clock, *, declared: bool
+) -> None:
+    owners = user_ids(connection, [draft.user for draft in drafts])
+    made = {"status": "enabled", "declared": declared, "created_at": moment(connection, clock)}
+    quotas = {draft.digest: draft.quota for draft in drafts}
+    with cursor(connection) as opened:
+        rows = [draft_row(draft) | made | {"user_id": owners[draft.user]} for draft in drafts]
+        opened.insert(_INSERT_TOKENS, [*map(_added, rows)])
+        ids = dict(opened.rows(_ids_of_digests, [*quotas]))
+    funds = {ids[digest]: quota for digest, quota in quotas.items()}
+    open_accounts(connection, "token", funds, circuits, clock)
 
 
 def set_token_status(connection: Connection, token_id: int, status: TokenStatus) -> None:
@@ -124,24 +154,15 @@ def set_token_status(connection: Connection, token_id: int, status: TokenStatus)
 
 
 def change_tokens(connection: Connection, changes: TokenChanges, circuits: Circuits, clock: Clock) -> None:
-    for token in changes.disable:
-        _set(connection, token.id, status="disabled", declared=False)
     # Keys may move between tokens, so those that leave theirs let go of it first.
     leaving = [before for before, after in changes.change if before.draft.digest != after.draft.digest]
-    for token in (*changes.forget, *leaving):
-        _set(connection, token.id, digest=f"forgotten:{token.id}")
-    for before, after in changes.change:
-        _set(connection, after.id, **draft_row(after.draft), status=after.status, declared=True)
-        change_quota(connection, after.id, before.draft.quota, after.draft.quota, circuits, clock)
-    for draft in changes.add:
-        add_token(connection, draft, circuits, clock, declared=True)
-
-
-def _set(connection: Connection, token_id: int, **values: Any) -> None:
-    connection.execute(update(tokens).where(tokens.c.id == token_id).values(**values))
-
-
-def _insert(connection: Connection, statement: Insert) -> int:
-    key = connection.execute(statement).inserted_primary_key
-    assert key is not None  # noqa: S101 - one row was inserted; narrows for the type checker
-    return int(key[0])
+    with cursor(connection) as opened:
+        opened.change(_SAVE_STATES, [("disabled", False, token.id) for token in changes.disable])
+        opened.change(_SAVE_DIGESTS, [(f"forgotten:{token.id}", token.id) for token in (*changes.forget, *leaving)])
+        became = [after for _, after in changes.change]
+        rows = [draft_row(token.draft) | {"status": token.status, "declared": True} for token in became]
+        opened.change(_SAVE_TOKENS, [(*_changed(row), token.id) for row, token in zip(rows, became, strict=True)])
+    quotas = {after.id: (before.draft.quota, after.draft.quota) for before, after in changes.change}
+    moved = {number: quota for number, quota in quotas.items() if quota[0] != quota[1]}
+    change_quotas(connection, moved, circuits, clock)
+    _add(connection, changes.add, circuits, clock, declared=True)

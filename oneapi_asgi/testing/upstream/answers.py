@@ -1,170 +1,49 @@
-"""What a provider answers on each path, when no script says otherwise."""
+"""Which format answers on which path, when no script says otherwise."""
 
 from __future__ import annotations
 
-import base64
-import struct
-import zlib
-from collections.abc import Callable
-from typing import Any
+import re
 
-from ...models import Usage
-from .ask import CREATED, Ask, error, plain, read_ask, streamed, told
-from .chat import chat, completion, usage_of
-from .http import Request
-from .responses import responses
-from .script import Answer, Part
+from .anthropic import ANTHROPIC, HOSTED_ANTHROPIC
+from .bedrock import BEDROCK
+from .cohere import COHERE
+from .formats import Format, Rules, answered, header
+from .gemini import GEMINI
+from .http import Request, query
+from .ollama import OLLAMA
+from .openai import AZURE, OPENAI, RESPONSES
+from .script import Answer
 
 __all__ = ["answer_to"]
 
-MODELS = ("gpt-4o", "gpt-4o-mini", "text-embedding-3-small")
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="  # 1 x 1 PNG
-HARMS = (
-    *("harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent"),
-    *("self-harm", "self-harm/instructions", "self-harm/intent", "sexual", "sexual/minors"),
-    *("violence", "violence/graphic"),
+PATHS = (
+    (re.compile(r".*/publishers/anthropic/models/[^/]+:(rawPredict|streamRawPredict)"), HOSTED_ANTHROPIC),
+    (re.compile(r"/v1(alpha|beta|beta1)?/(.*/)?(models|tunedModels)/[^/]+:\w+"), GEMINI),
+    (re.compile(r"/v1(alpha|beta|beta1)/(publishers/google/)?models(/[^/]+)?"), GEMINI),
+    (re.compile(r"/model/.+/converse(-stream)?|/foundation-models"), BEDROCK),
+    (re.compile(r"(/.*)?/v2/(chat|embed|rerank)"), COHERE),
+    (re.compile(r"(/.*)?/api/(chat|embed|tags|version|show)"), OLLAMA),
+    (re.compile(r"(/.*)?/v1/messages(/count_tokens)?"), ANTHROPIC),
+    (re.compile(r"/openai/deployments/[^/]+/.+|/openai/models"), AZURE),
+    (re.compile(r".*/responses"), RESPONSES),
 )
-AUDIO_BYTES_PER_SECOND = 16_000
-SPEECH_CHUNK = 512
+MODELS = re.compile(r"(/.*)?/models(/[^/]+)?")
 
 
-def answer_to(request: Request, serial: int) -> Answer:
+def answer_to(request: Request, serial: int, rules: Rules) -> Answer:
+    return answered(_format_of(request), request, serial, rules)
+
+
+def _format_of(request: Request) -> Format:
     path = request.path.partition("?")[0]
-    reply = next((reply for ending, reply in REPLIES.items() if path.endswith(ending)), None)
-    if not reply and "/models/" in path:
-        reply = _model
-    if not reply:
-        return error(404, f"No such path: {path}", serial)
-    try:
-        ask = read_ask(request, serial)
-        refused = ask.fake.status != 200
-        return told(ask, error(ask.fake.status, "Told to fail.", serial) if refused else reply(ask))
-    except (ValueError, TypeError, LookupError, AttributeError) as bad:  # what reading an odd body comes to
-        return error(400, f"The body is not valid: {bad!r}", serial)
+    found = next((form for pattern, form in PATHS if pattern.fullmatch(path)), None)
+    return found or (_lister(request) if request.method == "GET" and MODELS.fullmatch(path) else OPENAI)
 
 
-def _embeddings(ask: Ask) -> Answer:
-    given = ask.fields.get("input", "")
-    inputs = given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
-    vectors = [_vector(value, ask.fields.get("dimensions") or 8) for value in inputs]
-    as_base64 = ask.fields.get("encoding_format") == "base64"
-    data = [
-        {"object": "embedding", "index": i, "embedding": _packed(vector) if as_base64 else vector}
-        for i, vector in enumerate(vectors)
-    ]
-    usage = usage_of(ask, 0)
-    counts = {"prompt_tokens": usage.input, "total_tokens": usage.input}
-    return plain(ask, {"object": "list", "data": data, "model": ask.model, "usage": counts}, usage)
-
-
-def _vector(value: object, dimensions: int) -> list[float]:
-    """The same numbers for the same input, exact in 32 bits."""
-    seed = zlib.crc32(repr(value).encode())
-    return [((seed >> i % 24) % 256 - 128) / 128 for i in range(dimensions)]
-
-
-def _packed(vector: list[float]) -> str:
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
-
-
-def _moderations(ask: Ask) -> Answer:
-    given = ask.fields.get("input", "")
-    texts = given if isinstance(given, list) and all(isinstance(value, str) for value in given) else [given]
-    body = {"id": f"modr-{ask.serial}", "model": ask.model, "results": [_judge(text) for text in texts]}
-    return plain(ask, body, usage_of(ask, 0))
-
-
-def _judge(text: object) -> dict[str, Any]:
-    bad = "kill" in str(text)
-    return {
-        "flagged": bad,
-        "categories": {harm: bad and harm == "violence" for harm in HARMS},
-        "category_scores": {harm: 0.9 if bad and harm == "violence" else 0.01 for harm in HARMS},
-        "category_applied_input_types": {harm: ["text"] for harm in HARMS},
-    }
-
-
-def _images(ask: Ask) -> Answer:
-    count = int(ask.fields.get("n") or 1)
-    by_url = ask.fields.get("response_format") == "url"
-    image = {"url": f"https://images.example/{ask.serial}.png"} if by_url else {"b64_json": PIXEL}
-    output = count * ask.output
-    usage = ask.fake.usage or Usage(input=ask.prompt, output=output, output_image=output)
-    counts = {
-        "input_tokens": usage.input,
-        "input_tokens_details": {"text_tokens": usage.input - usage.input_image, "image_tokens": usage.input_image},
-        "output_tokens": usage.output,
-        "total_tokens": usage.input + usage.output,
-    }
-    return plain(ask, {"created": CREATED, "data": [image] * count, "usage": counts}, usage)
-
-
-def _speech(ask: Ask) -> Answer:
-    """Not text on purpose: every byte value, in parts."""
-    chunk = bytes(range(256)) * (SPEECH_CHUNK // 256)
-    parts = (Part(chunk, ask.fake.delay) for _ in range(max(ask.output, 1)))
-    return streamed(ask, parts, ("content-type", "audio/mpeg"))
-
-
-def _transcription(ask: Ask) -> Answer:
-    seconds = -(-len(ask.file) // AUDIO_BYTES_PER_SECOND)
-    text, form = "".join(ask.words), ask.fields.get("response_format", "json")
-    if "whisper" in ask.model:
-        usage = ask.fake.usage or Usage(audio_seconds=seconds)
-        counts: dict[str, Any] = {"type": "duration", "seconds": usage.audio_seconds}
-    else:
-        usage = ask.fake.usage or Usage(input=seconds, input_audio=seconds, output=ask.output)
-        total = usage.input + usage.output
-        counts = {"type": "tokens", "input_tokens": usage.input, "output_tokens": usage.output, "total_tokens": total}
-    if form in {"text", "srt", "vtt"}:
-        return plain(ask, text.encode(), usage, ("content-type", "text/plain; charset=utf-8"))
-    extra = {"duration": float(seconds), "language": "english", "segments": []} if form == "verbose_json" else {}
-    return plain(ask, {"text": text, **extra, "usage": counts}, usage)
-
-
-def _rerank(ask: Ask) -> Answer:
-    documents = ask.fields.get("documents") or []
-    order = [
-        {
-            "index": i,
-            "relevance_score": 1 / (1 + i),
-            **({"document": doc} if ask.fields.get("return_documents") else {}),
-        }
-        for i, doc in enumerate(documents)
-    ]
-    usage = usage_of(ask, 0)
-    body = {
-        "id": f"rerank-{ask.serial}",
-        "model": ask.model,
-        "results": order[: ask.fields.get("top_n")],
-        "usage": {"prompt_tokens": usage.input, "total_tokens": usage.input},
-        "meta": {"billed_units": {"search_units": 1}},
-    }
-    return plain(ask, body, usage)
-
-
-def _models(ask: Ask) -> Answer:
-    return plain(ask, {"object": "list", "data": [_card(name) for name in MODELS]}, Usage())
-
-
-def _model(ask: Ask) -> Answer:
-    return plain(ask, _card(ask.path.rpartition("/")[2]), Usage())
-
-
-def _card(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": CREATED, "owned_by": "openai"}
-
-
-REPLIES: dict[str, Callable[[Ask], Answer]] = {
-    "/chat/completions": chat,
-    "/completions": completion,
-    "/embeddings": _embeddings,
-    "/moderations": _moderations,
-    "/responses": responses,
-    "/images/generations": _images,
-    "/audio/speech": _speech,
-    "/audio/transcriptions": _transcription,
-    "/audio/translations": _transcription,
-    "/rerank": _rerank,
-    "/models": _models,
-}
+def _lister(request: Request) -> Format:
+    """Several formats list their models on one path; their clients differ in what they send along."""
+    if header(request, "anthropic-version"):
+        return ANTHROPIC
+    if header(request, "x-goog-api-key") or "key" in query(request):
+        return GEMINI
+    return COHERE if header(request, "x-fern-language") else OPENAI

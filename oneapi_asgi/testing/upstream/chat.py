@@ -6,121 +6,160 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from ...models import Usage
-from .ask import CREATED, Ask, plain, streamed
-from .script import Answer, Part
+from .ask import CREATED, Ask, plain, streamed, timed
+from .checking import Refused
+from .said import Call, Offer, Said, say
+from .script import Answer
 
-__all__ = ["chat", "completion", "tool_call", "usage_of", "wire_usage"]
+__all__ = ["chat", "completion", "event", "openai_said", "usage_of", "wire_usage"]
 
-DONE = Part(b"data: [DONE]\n\n")
-SAMPLES: dict[str, Any] = {"string": "Paris", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
-FRAGMENT = 6  # characters of a tool call's arguments in one chunk
+MOST_CHOICES = 128
+DONE = b"data: [DONE]\n\n"
+FINISH = {"context_window": "length", "pause": "stop", "blocked": "content_filter", "stop_sequence": "stop"}
+
+
+def openai_said(ask: Ask) -> Said:
+    """Tools are called once: not when the last turn is their answer. Thoughts are shown when the fake is told so."""
+    choice, tools = ask.fields.get("tool_choice"), ask.fields.get("tools") or []
+    offered = [] if choice == "none" or _tool_answered(ask) else tools
+    flat = [(tool.get("type"), tool.get(tool.get("type"), tool)) for tool in offered]
+    offers = [
+        Offer(tool["name"], tool.get("parameters") or {}, kind == "custom")
+        for kind, tool in flat
+        if kind in {"function", "custom"}
+    ]
+    wanted = choice.get(choice.get("type"), choice).get("name") if isinstance(choice, dict) else None
+    return say(ask, offers, wanted=wanted, parallel=ask.fields.get("parallel_tool_calls") is not False)
+
+
+def _tool_answered(ask: Ask) -> bool:
+    turns = ask.fields.get("messages") or ask.fields.get("input")
+    last = turns[-1] if isinstance(turns, list) and turns else None
+    if not isinstance(last, dict):
+        return False
+    return last.get("role") == "tool" or last.get("type") in {"function_call_output", "custom_tool_call_output"}
+
+
+# --- chat -------------------------------------------------------------------------------------------------------------
 
 
 def chat(ask: Ask) -> Answer:
+    said = openai_said(ask)
     if ask.stream:
-        return streamed(ask, _chat_stream(ask))
-    choices, usage = _chat_choices(ask)
-    head = {"id": f"chatcmpl-{ask.serial}", "object": "chat.completion", "created": CREATED, "model": ask.model}
-    return plain(ask, {**head, "choices": choices, "usage": wire_usage(usage)}, usage)
-
-
-def _chat_choices(ask: Ask) -> tuple[list[dict[str, Any]], Usage]:
-    pieces, finish = ask.words, _finish(ask)
-    message: dict[str, Any] = {"role": "assistant", "content": "".join(pieces), "refusal": None}
-    if call := tool_call(ask):
-        name, pieces, finish = *call, "tool_calls"
-        function = {"name": name, "arguments": "".join(pieces)}
-        message |= {"content": None, "tool_calls": [{"id": _call_id(ask), "type": "function", "function": function}]}
+        return streamed(ask, timed(ask, _chat_stream(ask, said)), usage=_all_choices(ask, said, _choices(ask)))
     n = _choices(ask)
-    choices = [{"index": i, "message": message, "logprobs": None, "finish_reason": finish} for i in range(n)]
-    return choices, usage_of(ask, n * len(pieces))
+    choice = {"message": _message(said), "logprobs": None, "finish_reason": _finish(said)}
+    usage = _all_choices(ask, said, n)
+    body = {**_head(ask, "chat.completion"), "choices": [{"index": i, **choice} for i in range(n)]}
+    return plain(ask, {**body, "usage": wire_usage(usage)}, usage)
 
 
-def _chat_stream(ask: Ask) -> Iterator[Part]:
-    head = {"id": f"chatcmpl-{ask.serial}", "object": "chat.completion.chunk", "created": CREATED, "model": ask.model}
-    call, indexes = tool_call(ask), range(_choices(ask))
-    deltas = _call_deltas(ask, *call) if call else [{"content": word} for word in ask.words]
+def _head(ask: Ask, kind: str) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{ask.serial}", "object": kind, "created": CREATED, "model": ask.model}
+
+
+def _message(said: Said) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": said.text if _speaks(said) else None, "refusal": None}
+    if said.thoughts:
+        message["reasoning_content"] = said.thought
+    if said.calls:
+        message["tool_calls"] = [_wire_call(call, call.text) for call in said.calls]
+    return message
+
+
+def _speaks(said: Said) -> bool:
+    return bool(said.words) or not said.calls
+
+
+def _wire_call(call: Call, arguments: str) -> dict[str, Any]:
+    if call.free:
+        return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": arguments}}
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _chat_stream(ask: Ask, said: Said) -> Iterator[tuple[bytes, int]]:
+    head, indexes = _head(ask, "chat.completion.chunk"), range(_choices(ask))
 
     def chunk(index: int, delta: dict[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return _event({**head, "choices": [choice], **_no_usage(ask)})
+        return event({**head, "choices": [choice], **_no_usage(ask)})
 
-    yield from (
-        Part(chunk(i, {"role": "assistant", "content": None if call else "", "refusal": None})) for i in indexes
-    )
-    for delta in deltas:
-        yield from (Part(chunk(i, delta), 0.0 if i else ask.fake.delay, 1) for i in indexes)
-    yield from (Part(chunk(i, {}, "tool_calls" if call else _finish(ask))) for i in indexes)
-    yield from _last_usage(ask, head, len(indexes) * len(deltas))
-    yield DONE
+    first = {"role": "assistant", "content": "" if _speaks(said) else None, "refusal": None}
+    yield from ((chunk(i, first), 0) for i in indexes)
+    for delta in _deltas(said):
+        yield from ((chunk(i, delta), 1) for i in indexes)
+    yield from ((chunk(i, {}, _finish(said)), 0) for i in indexes)
+    yield from _last_usage(ask, head, _all_choices(ask, said, len(indexes)))
+    yield DONE, 0
 
 
-def _call_deltas(ask: Ask, name: str, fragments: list[str]) -> list[dict[str, Any]]:
-    first = {"index": 0, "id": _call_id(ask), "type": "function", "function": {"name": name, "arguments": fragments[0]}}
-    rest = [{"index": 0, "function": {"arguments": fragment}} for fragment in fragments[1:]]
-    return [{"tool_calls": [delta]} for delta in (first, *rest)]
+def _deltas(said: Said) -> Iterator[dict[str, Any]]:
+    yield from ({"reasoning_content": piece} for piece in said.thoughts)
+    yield from ({"content": piece} for piece in said.words)
+    for index, call in enumerate(said.calls):
+        name, text = ("custom", "input") if call.free else ("function", "arguments")
+        first, *rest = call.fragments
+        yield {"tool_calls": [{"index": index, **_wire_call(call, first)}]}
+        yield from ({"tool_calls": [{"index": index, name: {text: fragment}}]} for fragment in rest)
+
+
+def _finish(said: Said) -> str:
+    return FINISH.get(said.finish, said.finish)
+
+
+# --- legacy completions -----------------------------------------------------------------------------------------------
 
 
 def completion(ask: Ask) -> Answer:
     head = {"id": f"cmpl-{ask.serial}", "object": "text_completion", "created": CREATED, "model": ask.model}
+    said = say(ask)
     if ask.stream:
-        return streamed(ask, _completion_stream(ask, head))
+        return streamed(ask, timed(ask, _completion_stream(ask, head, said)))
     n = _choices(ask)
-    choices = [_text_choice(i, "".join(ask.words), _finish(ask)) for i in range(n)]
-    usage = usage_of(ask, n * ask.output)
+    choices = [_text_choice(i, said.text, _finish(said)) for i in range(n)]
+    usage = _all_choices(ask, said, n)
     return plain(ask, {**head, "choices": choices, "usage": wire_usage(usage)}, usage)
 
 
-def _completion_stream(ask: Ask, head: dict[str, Any]) -> Iterator[Part]:
+def _completion_stream(ask: Ask, head: dict[str, Any], said: Said) -> Iterator[tuple[bytes, int]]:
     indexes = range(_choices(ask))
 
     def chunk(index: int, text: str, finish: str | None) -> bytes:
-        return _event({**head, "choices": [_text_choice(index, text, finish)], **_no_usage(ask)})
+        return event({**head, "choices": [_text_choice(index, text, finish)], **_no_usage(ask)})
 
-    for word in ask.words:
-        yield from (Part(chunk(i, word, None), 0.0 if i else ask.fake.delay, 1) for i in indexes)
-    yield from (Part(chunk(i, "", _finish(ask))) for i in indexes)
-    yield from _last_usage(ask, head, len(indexes) * ask.output)
-    yield DONE
+    for word in said.words:
+        yield from ((chunk(i, word, None), 1) for i in indexes)
+    yield from ((chunk(i, "", _finish(said)), 0) for i in indexes)
+    yield from _last_usage(ask, head, _all_choices(ask, said, len(indexes)))
+    yield DONE, 0
 
 
 def _text_choice(index: int, text: str, finish: str | None) -> dict[str, Any]:
     return {"index": index, "text": text, "logprobs": None, "finish_reason": finish}
 
 
-def tool_call(ask: Ask) -> tuple[str, list[str]] | None:
-    """The function to call, with its arguments in fragments, None where a text is the answer: without tools, and once
-    the tool has answered."""
-    choice, tools = ask.fields.get("tool_choice"), ask.fields.get("tools") or []
-    functions = [tool.get("function", tool) for tool in tools if tool.get("type") == "function"]
-    if not functions or choice == "none" or _tool_answered(ask):
-        return None
-    wanted = choice.get("function", choice).get("name") if isinstance(choice, dict) else None
-    function = next((f for f in functions if f["name"] == wanted), functions[0])
-    properties = (function.get("parameters") or {}).get("properties", {})
-    arguments = {name: SAMPLES.get(schema.get("type"), "Paris") for name, schema in properties.items()}
-    text = msgspec.json.encode(arguments).decode()
-    return function["name"], [text[i : i + FRAGMENT] for i in range(0, len(text), FRAGMENT)]
-
-
-def _tool_answered(ask: Ask) -> bool:
-    turns = ask.fields.get("messages") or ask.fields.get("input")
-    last = turns[-1] if isinstance(turns, list) and turns else None
-    return isinstance(last, dict) and (last.get("role") == "tool" or last.get("type") == "function_call_output")
+# --- usage ------------------------------------------------------------------------------------------------------------
 
 
 def usage_of(ask: Ask, output: int) -> Usage:
     return ask.fake.usage or Usage(input=ask.prompt, output=output)
 
 
+def _all_choices(ask: Ask, said: Said, n: int) -> Usage:
+    usage = said.usage
+    return ask.fake.usage or replace(usage, output=n * usage.output, reasoning=n * usage.reasoning)
+
+
 def wire_usage(usage: Usage) -> dict[str, Any]:
+    read = {"cached_tokens": usage.cache_read, "audio_tokens": usage.input_audio}
     return {
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,
         "total_tokens": usage.input + usage.output,
-        "prompt_tokens_details": {"cached_tokens": usage.cache_read, "audio_tokens": usage.input_audio},
+        "prompt_tokens_details": {**read, "cache_write_tokens": usage.cache_write},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning, "audio_tokens": usage.output_audio},
     }
 
@@ -129,26 +168,21 @@ def _no_usage(ask: Ask) -> dict[str, None]:
     return {"usage": None} if _include_usage(ask) else {}
 
 
-def _last_usage(ask: Ask, head: dict[str, Any], output: int) -> Iterator[Part]:
+def _last_usage(ask: Ask, head: dict[str, Any], usage: Usage) -> Iterator[tuple[bytes, int]]:
     if _include_usage(ask):
-        yield Part(_event({**head, "choices": [], "usage": wire_usage(usage_of(ask, output))}))
+        yield event({**head, "choices": [], "usage": wire_usage(usage)}), 0
 
 
 def _include_usage(ask: Ask) -> bool:
     return bool((ask.fields.get("stream_options") or {}).get("include_usage"))
 
 
-def _event(value: object) -> bytes:
+def event(value: object) -> bytes:
     return b"data: %b\n\n" % msgspec.json.encode(value)
 
 
-def _finish(ask: Ask) -> str:
-    return "length" if ask.cut else "stop"
-
-
 def _choices(ask: Ask) -> int:
-    return int(ask.fields.get("n") or 1)
-
-
-def _call_id(ask: Ask) -> str:
-    return f"call_{ask.serial}"
+    n = int(ask.fields.get("n") or 1)
+    if n > MOST_CHOICES:
+        raise Refused(400, f"{n} is greater than the maximum of {MOST_CHOICES} - 'n'", param="n")
+    return n

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 from .script import Answer
 
-__all__ = ["Malformed", "Request", "frame", "framed", "head", "multipart", "take_request"]
+__all__ = ["Malformed", "Request", "frame", "framed", "head", "multipart", "query", "take_request"]
 
 MAX_REQUEST = 64 << 20  # bytes; a peer that sends more is broken
 BODILESS = {204, 304}
@@ -23,6 +24,10 @@ class Request(NamedTuple):
     path: str
     headers: list[tuple[str, str]]
     body: bytes
+
+
+def query(request: Request) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(urlsplit(request.path).query).items()}
 
 
 def take_request(buffer: bytearray) -> Request | None:

@@ -48,12 +48,20 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Fake(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a request may ask of the upstream itself, as ``{"fake": {...}}`` in its ``metadata`` or ``user`` field
-    (there as an object or as JSON in a string).
+    """What a request may ask of the upstream itself. Every format can say it as ``fake:{...}`` within the last text of
+    the user, or in the header ``x-fake``; beside that as ``{"fake": {...}}`` (an object, or JSON in a string) in
+    ``metadata``, ``user``, ``metadata.user_id``, ``labels`` or ``requestMetadata``, where the format has it.
 
-    ``tokens`` are generated, one each ``delay`` seconds, after ``wait`` seconds. ``usage`` is reported in place of the
-    counts. A ``status`` other than 200 refuses. ``headers`` are added to the answer. ``then`` happens after so many
-    parts of the body as ``after`` says.
+    ``tokens`` are generated, one each ``delay`` seconds, after ``wait`` seconds; ``text`` takes their place. ``usage``
+    is reported in place of the counts. ``calls`` tools are called at once, if tools are offered and have not answered
+    yet (with ``text``, after it). ``reasoning`` adds thoughts, or takes them away; when nothing is told, the request
+    decides. ``finish`` is why the answer ends: "stop", "length", "content_filter", "stop_sequence", "context_window",
+    "pause" or "blocked", each in the words of the format, or a word of the format itself.
+
+    A ``status`` other than 200 refuses, with ``message`` and ``code`` in the provider's envelope. ``headers`` are added
+    to the answer. ``then`` happens after so many parts of the body as ``after`` says; "error" puts the format's own
+    word for an error into the stream (of that ``status``, else 500; after two parts when ``after`` is not told), and
+    refuses what is not streamed.
     """
 
     tokens: int = 8
@@ -62,8 +70,14 @@ class Fake(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     status: int = 200
     headers: dict[str, str] = {}
     usage: Usage | None = None
-    then: Then = "keep"
+    then: Then | Literal["error"] = "keep"
     after: int | None = None
+    text: str | None = None
+    calls: int = 1
+    reasoning: bool | None = None
+    finish: str | None = None
+    message: str | None = None
+    code: str | None = None
 
 
 class Journaled(Struct, kw_only=True):

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections import deque
+from collections.abc import Collection
 from types import TracebackType
 from typing import Self, cast
 
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 
 from .answers import answer_to
 from .ask import JSON, error
+from .formats import Rules
 from .http import Malformed, Request, frame, framed, head, take_request
 from .script import Answer, Journaled, Part
 
@@ -23,19 +25,35 @@ __all__ = ["FakeUpstream"]
 
 
 class FakeUpstream:
-    """A provider on 127.0.0.1 that speaks OpenAI's API, on real sockets, and fails on demand.
+    """Every provider on one port of 127.0.0.1, on real sockets: the path of a request says whose format it is. Fails on
+    demand.
 
         async with FakeUpstream() as upstream:
             upstream.script(Answer(head=False, then="reset"))  # the next request; those after it are answered
             client = AsyncOpenAI(base_url=upstream.url, api_key="sk-any")
+            client = AsyncAnthropic(base_url=upstream.root, api_key="any")
 
-    ``url`` ends in ``/v1``. ``journal`` holds every request that arrived whole, in that order.
+    OpenAI's side takes what it can answer; ``strict`` makes it refuse what OpenAI would refuse. The other formats are
+    always strict. ``foreign_keys`` are keys that must never arrive: those of the callers of a gateway in front. With
+    ``aws_secret`` the signatures of requests to Bedrock are computed once more, without it they only have to be there.
+
+    ``root`` is where Anthropic, Gemini, Bedrock, Cohere, Ollama and Azure are found, ``url`` (it ends in ``/v1``) where
+    OpenAI is. ``journal`` holds every request that arrived whole, in that order.
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        strict: bool = False,
+        foreign_keys: Collection[str] = (),
+        aws_secret: str | None = None,
+    ) -> None:
         self.host = host
         self.port = port
         self.journal: list[Journaled] = []
+        self._rules = Rules(strict, frozenset(foreign_keys), aws_secret)
         self._scripted: deque[Answer] = deque()
         self._connections: set[_Connection] = set()
         self._idle = asyncio.Event()
@@ -45,8 +63,12 @@ class FakeUpstream:
         self._serial = 0
 
     @property
+    def root(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}/v1"
+        return f"{self.root}/v1"
 
     def script(self, *answers: Answer) -> None:
         """Queue answers for the next requests, whatever they ask for."""
@@ -99,7 +121,7 @@ class FakeUpstream:
 
     def answer(self, request: Request) -> Answer:
         self._serial += 1
-        return self._scripted.popleft() if self._scripted else answer_to(request, self._serial)
+        return self._scripted.popleft() if self._scripted else answer_to(request, self._serial, self._rules)
 
     def journal_page(self, method: str) -> Answer:
         if method == "DELETE":
