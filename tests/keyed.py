@@ -11,7 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from oneapi_asgi.call import Call
 from oneapi_asgi.idempotency import Idempotency
-from oneapi_asgi.models import Claim, Conclude, Kept, Token, Usage
+from oneapi_asgi.kept import Claim, Conclude, Kept
+from oneapi_asgi.models import Token, Usage
 from oneapi_asgi.storage.memory import MemoryStorage
 from oneapi_asgi.testing import Response, StreamingClient
 

@@ -15,7 +15,7 @@ from oneapi_asgi.pricebook import PriceBook
 from oneapi_asgi.quota import Quota
 from oneapi_asgi.revision import Revision
 from oneapi_asgi.storage.memory import MemoryStorage
-from oneapi_asgi.wire.operations import operation_at
+from oneapi_asgi.wire.dialects import operation_at
 from oneapi_asgi.wire.request import parse_request
 
 __all__ = ["CHANNELS", "COST", "MICRO", "Bank", "Clock", "begin", "opened", "until", "used"]
@@ -116,7 +116,7 @@ async def begin(
     call = _call(token, channels, model, upstream)
     assert call.operation is not None
     assert call.request is not None
-    call.price = await quota.reserve(call, token, call.operation, call.request.head, call.body or b"")
+    call.prices = await quota.reserve(call, token, call.operation, call.request.head, call.body or b"")
     call.started -= age
     return call
 

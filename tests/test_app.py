@@ -23,8 +23,8 @@ from oneapi_asgi.app import (
 )
 from oneapi_asgi.errors import NotStarted
 from oneapi_asgi.gateway import Gateway
-from oneapi_asgi.health import CoolDown, Unjudged
-from oneapi_asgi.models import CallRecord
+from oneapi_asgi.health import Standing
+from oneapi_asgi.models import CallRecord, Candidate, Channel
 from oneapi_asgi.queries import RecordQuery
 from oneapi_asgi.settings import Settings, StorageSettings, load_settings
 from oneapi_asgi.settings.urls import SecretUrl
@@ -76,10 +76,15 @@ async def test_browsers_may_call_from_any_page(config: Path) -> None:
         assert "access-control-allow-credentials" not in headers
 
 
-@pytest.mark.parametrize(("value", "kind"), [("true", CoolDown), ("false", Unjudged)])
-def test_cool_down_can_be_switched_off(config: Path, value: str, kind: type[object]) -> None:
+@pytest.mark.parametrize(("value", "judged"), [("true", True), ("false", False)])
+def test_cool_down_can_be_switched_off(config: Path, value: str, *, judged: bool) -> None:
     settings = load_settings(config, {"ONEAPI_ROUTING__COOL_DOWN": value})
-    assert isinstance(create_gateway(settings).pool.health, kind)
+    health = create_gateway(settings).pool.health
+    for _ in range(5):
+        trial = health.begin(Candidate(Channel(id=1, name="c"), 0, "m"))
+        assert not isinstance(trial, Standing)
+        trial.failed("server")
+    assert health.calm is not judged
 
 
 @pytest.fixture

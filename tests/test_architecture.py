@@ -15,35 +15,80 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "oneapi_asgi"
 
 LEVELS = (
-    ("errors", "extra", "globs", "models"),
+    ("accepting", "errors", "extra", "globs", "kept", "models"),
     ("queries",),
     ("flight", "keys", "ports"),
     ("wire",),
-    ("announced", "background", "call", "genai", "group", "pricing"),
-    ("housekeeping", "providers", "rates", "revision", "spool", "storage", "upstream"),
-    ("failure", "health", "http", "limitbook", "pricebook"),
-    ("auth", "delivery", "idempotency", "meter", "quota", "ratelimit", "reaper", "record", "revocation", "routing"),
-    ("relay",),
-    ("endpoints", "listing", "probes", "settings"),
+    (
+        "announced",
+        "background",
+        "call",
+        "genai",
+        "group",
+        "health",
+        "pace",
+        "pricing",
+        "retry",
+        "slots",
+        "strategies",
+        "suffixes",
+        "waits",
+    ),
+    (
+        "housekeeping",
+        "notes",
+        "providers",
+        "rates",
+        "revision",
+        "spool",
+        "storage",
+        "upstream",
+    ),
+    ("failure", "http", "limitbook", "links", "owners", "pool", "pricebook", "thoughts", "tickets"),
+    ("admission", "drain", "planning", "shortage", "upgrade"),
+    (
+        "auth",
+        "delivery",
+        "idempotency",
+        "meter",
+        "quota",
+        "ratelimit",
+        "reaper",
+        "record",
+        "retirement",
+        "revocation",
+        "routing",
+        "shedding",
+    ),
+    ("accounts", "dispatch", "edge", "shelf", "vigil"),
+    ("exchange",),
+    ("objects", "funds", "relay"),
+    ("realtime",),
+    ("endpoints", "listing", "probes", "settings", "standing", "wiring"),
     ("gateway",),
-    ("app",),
+    ("app", "bounded", "workers"),
+    ("serving",),
     ("cli", "testing"),
     ("__init__", "__main__"),
 )
 """A unit is a module, or a package with all that is in it. It imports units of the levels above its own line only."""
 
-WORDS = {"errors", "globs", "models", "ports", "keys", "queries"}
+WORDS = {"errors", "globs", "kept", "models", "ports", "keys", "queries"}
 ONLY = {"storage": WORDS, "testing": WORDS}
 """Units that hang on the words alone, whatever else lies below them."""
 
 KNOW_STORAGES = {"__init__", "app", "cli"}
 READ_ENVIRONMENT = {"settings", "app", "cli"}
 
-PURE = ("errors", "globs", "models", "ports", "keys", "queries", "wire", "providers", "pricing", "failure", "health")
+PURE = {*WORDS, "wire", "providers", "pricing", "failure", "health", "shortage", "strategies", "waits"}
 OUTSIDE = {"anyio", "asyncio", "concurrent", "http", "selectors", "socket", "ssl", "threading", "urllib"}
 ALLOWED = {"cachetools", "msgspec", "python_multipart"}
+SIGNERS = {"botocore", "jwt"}
+"""What signs requests is pure, and an extra of the vendors who want it."""
 
 MOST_LINES = 450
+MOST_LINES_OF_A_FORMAT = 1_000
+"""A format is read beside its reference, from its top to its end."""
 MOST_LINES_OF_A_FUNCTION = 60
 
 RANK = {unit: rank for rank, units in enumerate(LEVELS) for unit in units}
@@ -158,9 +203,11 @@ def _edges(name: str, path: Path, known: Mapping[str, Path]) -> set[str]:
 
 @pytest.mark.parametrize("path", [path for path in modules() if unit_of(path) in PURE], ids=named)
 def test_decisions_and_wire_code_know_no_framework_and_no_loop(path: Path) -> None:
-    roots = {name[0] for name in imported(tree(path), package_of(path))} - {"oneapi_asgi"}
+    names = [name for name in imported(tree(path), package_of(path)) if name[:2] != ["urllib", "parse"]]
+    roots = {name[0] for name in names} - {"oneapi_asgi"}
+    allowed = ALLOWED | SIGNERS if unit_of(path) == "providers" else ALLOWED
     assert not roots & OUTSIDE
-    assert roots <= ALLOWED | sys.stdlib_module_names
+    assert roots <= allowed | sys.stdlib_module_names
     assert not [node for node in ast.walk(tree(path)) if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith)]
 
 
@@ -243,7 +290,8 @@ def every_module() -> list[Path]:
 
 @pytest.mark.parametrize("path", every_module(), ids=named)
 def test_files_and_functions_are_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+    most = MOST_LINES_OF_A_FORMAT if path.is_relative_to(PACKAGE / "wire") else MOST_LINES
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= most
     long = [
         f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
         for node in ast.walk(tree(path))

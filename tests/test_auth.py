@@ -306,6 +306,15 @@ async def test_found_tokens_are_kept_for_a_while() -> None:
         assert len(store.asked) == asked
 
 
+async def test_no_more_tokens_are_kept_than_may_be() -> None:
+    keys = ["sk-1", "sk-2", "sk-3"]
+    store = Store(*[Token(id=number, name="t", digest=key_digest(key)) for number, key in enumerate(keys)])
+    auth = KeyAuthenticator(store, size=2)
+    for key in (*keys, "sk-3", "sk-2", "sk-1"):  # the first to be found is the first to go
+        await auth.authenticate(key)
+    assert store.asked == [key_digest(key) for key in (*keys, "sk-1")]
+
+
 async def test_missing_keys_are_kept_for_a_shorter_while() -> None:
     timer, store = Clock(), Store()
     auth = authenticator(store, timer=timer)

@@ -127,7 +127,28 @@ def test_the_catalog_is_listed() -> None:
     table = run("providers").stdout
     assert "https://api.openai.com/v1" in table
     assert "ollama" in table
-    assert {"id": "openai", "name": "OpenAI", "base_url": "https://api.openai.com/v1", "note": ""} in rows("providers")
+    listed = {row["id"]: row for row in rows("providers")}
+    assert listed["deepseek"]["dialects"] == ["openai", "anthropic"]
+    assert listed["deepseek"]["bases"] == {"anthropic": "https://api.deepseek.com/anthropic"}
+    assert listed["bedrock"]["options"]["region"] == "required: AWS region, such as us-east-1"
+    assert listed["bedrock"]["one_api_types"] == [33]
+    assert "usage_option" in listed["openai"]["quirks"]
+    assert "TENANT" in listed["azure"]["key_format"]
+    [bedrock] = [line for line in table.splitlines() if line.startswith("bedrock ")]
+    assert "region, service, base_model, guardrail" in bedrock
+
+
+def test_one_provider_is_told_whole() -> None:
+    told = run("providers", "bedrock", "deepseek").stdout
+    assert told.startswith("bedrock: AWS Bedrock\n")
+    for part in ("required: AWS region", "SESSION_TOKEN", "option quirks", "option files", "33", "inference profiles"):
+        assert part in told
+    _, deepseek = told.split("\n\n")
+    assert "https://api.deepseek.com/anthropic" in deepseek
+    assert "note" not in deepseek
+    assert [row["id"] for row in rows("providers", "azure")] == ["azure"]
+    assert "its own for each customer" in run("providers", "azure").stdout
+    assert 'Error: "azur": no such provider; did you mean "azure"?' in run("providers", "azur", code=2).stderr
 
 
 EVERY_COMMAND = [

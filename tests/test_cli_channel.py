@@ -27,6 +27,9 @@ def test_a_channel_is_added_with_all_its_options() -> None:
         *("channel", "add", "az", "--provider", "azure", "--base-url", "https://r.openai.azure.com/openai/v1/"),
         *("--key", "k1", "--key", "k2", "--models", "gpt-4o,o*", "--map", "gpt-4o=prod, o3=o3-eu"),
         *("--groups", "default,vip", "--priority", "2", "--weight", "3"),
+        *("--dialect", "responses", "--dialect", "openai", "--unsupported", "refuse"),
+        *("--option", "api_version=2025-04-01", "--option", "authority = login.test"),
+        *("--concurrent-calls", "8", "--concurrent-calls-per-key", "4"),
     )
     [channel] = stored_channels()
     assert channel == Channel(
@@ -34,12 +37,17 @@ def test_a_channel_is_added_with_all_its_options() -> None:
         name="az",
         provider="azure",
         base_url="https://r.openai.azure.com/openai/v1",
+        dialects=("responses", "openai"),
+        options={"api_version": "2025-04-01", "authority": "login.test"},
+        unsupported="refuse",
         api_keys=(Secret("k1"), Secret("k2")),
         models=("gpt-4o", "o*"),
         model_map={"gpt-4o": "prod", "o3": "o3-eu"},
         groups=("default", "vip"),
         priority=2,
         weight=3,
+        concurrent_calls=8,
+        concurrent_calls_per_key=4,
     )
 
 
@@ -87,6 +95,23 @@ def test_channels_are_listed_with_masked_keys() -> None:
         ((), ['Error: --key: missing; provider "openai" needs one']),
         (("--provider", "azure", "--key", "k"), ["Error: --base-url: missing; provider"]),
         (("--key", "k", "--key-env", "X"), ["give either --key or --key-env"]),
+        (("--key", "k", "--dialect", "opanai"), ['--dialect[0] = "opanai": no such dialect; did you mean "openai"?']),
+        (("--key", "k", "--option", "a"), ['"a" is not of the form KEY=VALUE']),
+        (("--key", "k", "--option", "x=y"), ["Error: --option.x: no such option; there are "]),
+        (
+            ("--key", "k", "--option", "quirks=no_m"),
+            ['Error: --option.quirks: there is no quirk "no_m"; did you mean "no_n"?'],
+        ),
+        (("--key", "k", "--option", "=a"), ['"=a" is not of the form KEY=VALUE']),
+        (("--key", "k", "--option", "a="), ['Error: --option.a = "": must be a text']),
+        (("--key", "k", "--concurrent-calls", "many"), ['"many" is not a whole number']),
+        (("--key", "k", "--concurrent-calls", "0"), ["--concurrent-calls = 0: must be between 1 and 1000000"]),
+        (("--key", "k", "--concurrent-calls-per-key", ""), ['--concurrent-calls-per-key = "": must be a whole number']),
+        (("--key", "k", "--unsupported", "ignore"), ["'ignore' is not one of 'drop', 'refuse'"]),
+        (
+            ("--provider", "bedrock", "--key", "k"),
+            ['Error: --option.region: missing; provider "bedrock" needs it: AWS region, such as us-east-1'],
+        ),
         (("--key", "k", "--map", "a"), ['"a" is not of the form NAME=UPSTREAM_NAME']),
         (("--key", "k", "--map", "a="), ['"a=" is not of the form NAME=UPSTREAM_NAME']),
     ],
@@ -156,10 +181,108 @@ def test_a_name_comes_before_an_id() -> None:
     assert [channel.name for channel in stored_channels()] == ["b"]
 
 
-@pytest.mark.parametrize("command", ["remove", "enable", "disable", "test"])
+SOME = {"set": ("--weight", "2")}
+"""What a command that changes something is given to change."""
+
+
+@pytest.mark.parametrize("command", ["remove", "enable", "disable", "set", "test"])
 def test_a_channel_that_is_not_there_is_told(command: str) -> None:
-    told = run("channel", command, "a", code=1).stderr
+    told = run("channel", command, "a", *SOME.get(command, ()), code=1).stderr
     assert told == 'Error: no channel is named "a" or has that id; see oneapi-asgi channel list\n'
+
+
+# a channel that is changed
+
+BEDROCK = ("channel", "add", "a", "--provider", "bedrock", "--option", "region=eu-west-1", "--option", "service=x")
+
+
+def test_what_is_given_is_changed_and_the_rest_stays() -> None:
+    run(*BEDROCK, "--key", KEY, "--dialect", "bedrock", "--models", "m", "--priority", "3")
+    run("channel", "disable", "a")
+    [before] = stored_channels()
+    words = ("--unsupported", "refuse", "--option", "region=eu-north-1", "--option", "service=", "--weight", "2")
+    told = run("channel", "set", "a", *words).stderr
+    assert told == 'channel 1 "a" changed; try it: oneapi-asgi channel test a\n'
+    expected = replace(before, unsupported="refuse", options={"region": "eu-north-1"}, weight=2)
+    assert list(stored_channels()) == [expected]
+    run("channel", "set", str(before.id), "--provider", "openai", "--option", "region=", "--dialect", "")
+    expected = replace(expected, provider="openai", options={}, dialects=())
+    assert list(stored_channels()) == [expected]
+    run("channel", "set", "a", "--base-url", "https://a.test/v1", "--key", "k1", "--key", "k2", "--map", "x=y")
+    expected = replace(expected, base_url="https://a.test/v1", model_map={"x": "y"})
+    assert list(stored_channels()) == [replace(expected, api_keys=(Secret("k1"), Secret("k2")))]
+    run("channel", "set", "a", "--base-url", "", "--key-env", "K", environ={"K": "k3"})
+    expected = replace(expected, base_url=None, api_keys=(Secret("k3"),))
+    assert list(stored_channels()) == [expected]
+    run("channel", "set", "a", "--concurrent-calls", "3", "--concurrent-calls-per-key", "2")
+    assert list(stored_channels()) == [replace(expected, concurrent_calls=3, concurrent_calls_per_key=2)]
+    run("channel", "set", "a", "--concurrent-calls", "")
+    assert list(stored_channels()) == [replace(expected, concurrent_calls_per_key=2)]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--weight", "0"), "Error: --weight = 0: must be between 1 and 1000000\n"),
+        (("--option", "region="), 'Error: --option.region: missing; provider "bedrock" needs it'),
+        (("--provider", "azure"), "Error: --base-url: missing; provider"),
+        ((), "Error: say what to change, such as --weight 2\n"),
+        (("--key-env", "NOPE"), 'Error: --key-env = "env:NOPE": the environment variable is not set'),
+        (("--key", "k", "--key-env", "NOPE"), "give either --key or --key-env"),
+    ],
+)
+def test_a_mistaken_change_changes_nothing(words: tuple[str, ...], told: str) -> None:
+    run(*BEDROCK, "--key", "k")
+    before = stored_channels()
+    assert told in run("channel", "set", "a", *words, code=2).stderr
+    assert stored_channels() == before
+
+
+def refused_by_its_upstream(name: str) -> None:
+    [channel] = [one for one in stored_channels() if one.name == name]
+    assert stored(lambda storage: storage.disable_channel(channel.id, "HTTP 401 no_account"))
+
+
+def test_why_a_channel_was_disabled_is_shown_until_it_is_enabled() -> None:
+    run("channel", "add", "a", "--key", "k", "--concurrent-calls", "8")
+    assert "because" not in run("channel", "list").stdout
+    refused_by_its_upstream("a")
+    [row] = rows("channel", "list")
+    told = (row["enabled"], row["disabled_because"], row["concurrent_calls"], row["concurrent_calls_per_key"])
+    assert told == (False, "HTTP 401 no_account", 8, None)
+    assert "HTTP 401 no_account" in run("channel", "list").stdout
+    for command in (("set", "a", "--weight", "2"), ("disable", "a")):
+        run("channel", *command)
+        [channel] = stored_channels()
+        assert (channel.enabled, channel.disabled_because) == (False, "HTTP 401 no_account")
+    run("channel", "enable", "a")
+    [channel] = stored_channels()
+    assert (channel.enabled, channel.disabled_because, channel.weight) == (True, "", 2)
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_another_key_enables_what_the_gateway_disabled(by_hand: bool) -> None:
+    run("channel", "add", "a", "--key", "k")
+    if by_hand:
+        run("channel", "disable", "a")
+    else:
+        refused_by_its_upstream("a")
+    run("channel", "set", "a", "--key", "another")
+    [channel] = stored_channels()
+    assert (channel.enabled, channel.disabled_because) == (not by_hand, "")
+
+
+def test_help_tells_of_defaults_where_there_are_some() -> None:
+    assert "serves [default: all]." in run("channel", "add", "--help").stdout
+    assert "serves." in run("channel", "set", "--help").stdout
+
+
+def test_dialects_and_options_are_listed() -> None:
+    run(*BEDROCK, "--key", "k", "--dialect", "bedrock", "--dialect", "openai")
+    [row] = rows("channel", "list")
+    assert (row["dialects"], row["unsupported"]) == (["bedrock", "openai"], "drop")
+    assert row["options"] == {"region": "eu-west-1", "service": "x"}
+    assert "region=eu-west-1, service=x" in run("channel", "list").stdout
 
 
 # channels that the settings declare
@@ -169,11 +292,11 @@ WAITING = "from the settings, at the next start of the gateway: a\n"
 COMES_BACK = 'the settings declare "a": it comes back as they say at the gateway\'s next start'
 
 
-@pytest.mark.parametrize("command", ["remove", "disable", "enable"])
+@pytest.mark.parametrize("command", ["remove", "disable", "enable", "set"])
 def test_a_declared_channel_comes_back(command: str) -> None:
     declared(DECLARED)
     serve_once()
-    assert COMES_BACK in run("channel", command, "a").stderr
+    assert COMES_BACK in run("channel", command, "a", *SOME.get(command, ())).stderr
     serve_once()
     assert [(channel.name, channel.enabled) for channel in stored_channels()] == [("a", True)]
 
@@ -190,6 +313,19 @@ def test_a_declared_channel_is_named_until_it_was_served() -> None:
     assert run("channel", "list").stderr == ""
     declared(DECLARED + "weight = 2\n")
     assert run("channel", "list").stderr == WAITING, "it was not served as it is declared now"
+
+
+@pytest.mark.parametrize(("command", "enabled"), [("enable", True), ("disable", False)])
+def test_a_declared_channel_that_the_gateway_disabled_stays_so(command: str, enabled: bool) -> None:
+    declared(DECLARED)
+    serve_once()
+    refused_by_its_upstream("a")
+    serve_once()
+    assert [channel.enabled for channel in stored_channels()] == [False]
+    assert run("channel", "list").stderr == "", "it is as it is declared, but for what happened to it"
+    run("channel", command, "a")
+    serve_once()
+    assert [channel.enabled for channel in stored_channels()] == [enabled]
 
 
 def test_a_declared_channel_is_changed_in_the_settings() -> None:

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 from commands import KEY, go_elsewhere, rows, run
-from servers.databases import KINDS, fresh
+from servers.databases import KINDS
+from servers.prepared import Prepared
 
 
 @pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepared: Prepared
+) -> Iterator[str]:
     go_elsewhere(tmp_path, monkeypatch)
-    with fresh(request.param, tmp_path) as url:
+    with prepared(request.param, tmp_path) as url:
         monkeypatch.setenv("ONEAPI_STORAGE__URL", url)
         yield url
 

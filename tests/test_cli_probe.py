@@ -86,10 +86,10 @@ def test_a_declared_channel_is_tested_before_it_was_ever_served() -> None:
 @pytest.mark.parametrize(
     ("status", "content", "told"),
     [
-        (401, json.dumps({"error": {"message": f"bad key {KEY}\x1b[31m"}}).encode(), "a: 401 {'message': 'bad key …"),
-        (404, b"<html>\xff\n", "a: 404 but no JSON object: <html>"),
-        (200, b'{"choices": []}', "a: 200 {'choices': []}"),
-        (200, b"x" * (2 << 20), "a: 200 but no JSON object: xxx"),
+        (401, json.dumps({"error": {"message": f"bad key {KEY}\x1b[31m"}}).encode(), "a: 401 bad key …"),
+        (404, b"<html>\xff\n", "a: 404 The upstream refused the request and did not say why"),
+        (200, b'{"choices": []}', 'a: 200 but no answer that can be read: {"choices": []}'),
+        (200, b"x" * (2 << 20), "a: 200 but no answer that can be read: xxx"),
     ],
 )
 def test_a_channel_that_does_not_serve_fails_the_test(status: int, content: bytes, told: str) -> None:
@@ -105,7 +105,7 @@ def test_a_channel_that_does_not_serve_fails_the_test(status: int, content: byte
 
 def test_an_upstream_that_cannot_be_reached_is_told() -> None:
     run("channel", "add", "a", "--base-url", "http://127.0.0.1:1/v1", "--key", KEY, "--models", "m")
-    assert "a: connect" in run("channel", "test", "a", code=1, environ=LOCAL).stdout
+    assert "a: connect: 127.0.0.1:1: Connection refused," in run("channel", "test", "a", code=1, environ=LOCAL).stdout
     assert "[outbound] allow" in run("channel", "test", "a", code=1).stdout
 
 

@@ -21,8 +21,6 @@ from commands import KEY, go_elsewhere
 from serving import free_port
 
 from oneapi_asgi.cli.root import root
-from oneapi_asgi.cli.serve import uvicorn_options
-from oneapi_asgi.settings import ServerSettings, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +85,7 @@ REMEDY = "oneapi-asgi needs {0}: pip install 'oneapi-asgi[{1}]', in a checkout p
         ("click", ("--help",)),
         ("rich", ("providers",)),
         ("sqlalchemy", ("token", "list")),
-        ("aiohttp", ("channel", "test", "a")),
+        ("httptools", ("channel", "test", "a")),
         ("uvicorn", ("serve",)),
     ],
 )
@@ -110,7 +108,7 @@ def test_a_module_of_the_project_is_no_extra() -> None:
 @pytest.mark.parametrize(
     ("missing", "extra", "key", "url"),
     [
-        ("aiohttp", "standalone", "url", "memory:"),
+        ("httptools", "standalone", "url", "memory:"),
         ("sqlalchemy", "standalone", "url", "sqlite:///x.db"),
         ("genai_prices", "standalone", "url", "memory:"),
         ("asyncpg", "postgres", "url", "postgresql://u:hunter2@127.0.0.1/x"),
@@ -127,16 +125,6 @@ def test_an_app_names_the_extra_that_it_misses(missing: str, extra: str, key: st
         "try:\n    create_app(settings)\nexcept ImportError as error:\n    print(error.name, error)"
     )
     assert without(missing, script).stdout == f"{missing} {REMEDY.format(missing, extra)}"
-
-
-def test_uvicorn_is_run_as_the_settings_say() -> None:
-    server = ServerSettings(host="::1", port=8080, workers=3, graceful_timeout=1.5)
-    options = uvicorn_options(Settings(server=server))
-    assert (options["host"], options["port"], options["workers"]) == ("::1", 8080, 3)
-    assert options["timeout_graceful_shutdown"] == 2
-    assert options["proxy_headers"] is False
-    assert options["server_header"] is False
-    assert options["lifespan"] == "on"
 
 
 @contextmanager
@@ -180,7 +168,7 @@ def test_serve_answers_tells_the_first_steps_and_stops(workers: int) -> None:
         _, told = process.communicate(timeout=30)
     assert status == 401, "the gateway asks for a key"
     assert server is None
-    assert process.returncode in (0, -signal.SIGTERM)
+    assert process.returncode == 0
     first, *steps = told.splitlines()
     assert first == f"oneapi-asgi listens on http://127.0.0.1:{port}"
     assert "channel add NAME" in steps[1]

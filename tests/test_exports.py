@@ -38,7 +38,10 @@ def test_public_names_are_sorted() -> None:
 def test_public_names_are_complete() -> None:
     _, tree = _tree("oneapi_asgi")
     imported = {
-        alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
     }
     assert set(oneapi_asgi.__all__) == imported
 

@@ -7,8 +7,8 @@ import pytest
 from oneapi_asgi.auth import model_allowed
 from oneapi_asgi.globs import is_glob, matches
 from oneapi_asgi.models import Channel, Price, Token
+from oneapi_asgi.pool import serves
 from oneapi_asgi.pricing import lookup
-from oneapi_asgi.routing import serves
 
 CASES = [
     ("gpt-4o", "gpt-4o", True),

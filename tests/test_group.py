@@ -45,6 +45,36 @@ async def test_lingering_gathers_company() -> None:
     assert ledger.groups == [[0, 1, 2, 3, 4]]
 
 
+async def test_what_is_posted_during_a_commit_lingers_as_well() -> None:
+    ledger = Ledger()
+    async with GroupCommit(ledger.commit, linger=0.2) as group:
+        ledger.open.clear()
+        first = group.submit(1)
+        await asyncio.sleep(0.01)
+        group.post(2)
+        ledger.open.set()
+        assert await within(first) == 10
+        await asyncio.sleep(0.02)
+        group.post(3)
+        assert ledger.groups == [[1]]
+        await asyncio.sleep(0.3)
+    assert ledger.groups == [[1], [2, 3]]
+
+
+async def test_a_crowd_is_given_time_to_gather() -> None:
+    ledger = Ledger()
+    async with GroupCommit(ledger.commit, pace=0.1) as group:
+        ledger.open.clear()
+        first, second = group.submit(1), group.submit(2)
+        await asyncio.sleep(0.01)
+        third = group.submit(3)
+        ledger.open.set()
+        assert [await within(first), await within(second)] == [10, 20]
+        fourth = group.submit(4)
+        assert [await within(third), await within(fourth)] == [30, 40]
+    assert ledger.groups[:2] == [[1, 2], [3, 4]]
+
+
 async def test_submitters_hear_of_a_failure_and_may_try_again() -> None:
     ledger = Ledger()
     async with GroupCommit(ledger.commit) as group:

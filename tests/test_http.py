@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -19,7 +21,7 @@ from oneapi_asgi.errors import (
     RateLimited,
     UnsupportedBody,
 )
-from oneapi_asgi.http import ClientGoneError, Refusal, api_path, header, parsed, read_body, replayed
+from oneapi_asgi.http import Answer, ClientGoneError, Refusal, api_path, aside, header, parsed, read_body, replayed
 from oneapi_asgi.testing import StreamingClient
 
 CHAT = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
@@ -95,6 +97,11 @@ async def test_the_body_is_bounded(chunks: Sequence[bytes], announced: str | Non
         await read_body(scope(headers=headers), pieces(*chunks), 10)
 
 
+async def test_no_compressed_body_is_read() -> None:
+    with pytest.raises(UnsupportedBody):
+        await read_body(scope(headers={"content-encoding": "gzip"}), pieces(b"x"), 10)
+
+
 async def test_an_endless_body_is_not_collected() -> None:
     taken = 0
 
@@ -140,6 +147,7 @@ async def test_the_request_is_parsed_once_and_the_next_app_gets_the_body() -> No
         ({"content-encoding": "gzip"}, CHAT, UnsupportedBody),
         ({"content-encoding": "br, identity"}, CHAT, UnsupportedBody),
         ({"content-length": "100000000000"}, CHAT, BodyTooLarge),
+        ({"content-length": "9" * 5_000}, CHAT, BodyTooLarge),
     ],
 )
 async def test_what_cannot_be_parsed(headers: dict[str, str], body: bytes, error: type[GatewayError]) -> None:
@@ -153,6 +161,35 @@ async def test_what_cannot_be_parsed(headers: dict[str, str], body: bytes, error
 async def test_identity_is_no_encoding(coding: str) -> None:
     request, _ = await parsed(scope(headers={"content-encoding": coding}), pieces(CHAT))
     assert request.head.model == "m"
+
+
+# --- large bodies -----------------------------------------------------------------------------------------------------
+
+
+async def test_large_bodies_are_read_aside_one_by_one() -> None:
+    here = threading.get_ident()
+    running, most = 0, 0
+
+    def work() -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.01)
+        running -= 1
+        return threading.get_ident()
+
+    assert await aside(1000, threading.get_ident) == here
+    threads = await asyncio.gather(*[aside(1 << 20, work) for _ in range(4)])
+    assert here not in threads
+    assert most == 1
+
+
+async def test_what_fails_aside_fails_here() -> None:
+    large = CHAT[:-1] + b',"pad":"' + b"x" * (1 << 20) + b'"}'
+    request, _ = await parsed(scope(), pieces(large))
+    assert request.head.model == "m"
+    with pytest.raises(BadRequest):
+        await parsed(scope(), pieces(large + b"}"))
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -217,3 +254,63 @@ def test_a_call_is_found_again_in_a_copied_scope() -> None:
     call = Call.of(at)
     assert Call.of(dict(at)) is call
     assert Call.of(scope()).id != call.id
+
+
+async def test_who_asked_first_has_nothing_left_to_send() -> None:
+    async def silent() -> Message:
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        pass
+
+    await Refusal(BodyTooLarge("Less."), Call())(scope(headers={"expect": "100-continue"}), silent, send)
+
+
+# --- answers on their way out -----------------------------------------------------------------------------------------
+
+HEAD: Message = {"type": "http.response.start", "status": 201, "headers": [(b"a", b"1")]}
+PIECE: Message = {"type": "http.response.body", "body": b"x", "more_body": True}
+
+
+class Sent(list[Message]):
+    async def send(self, message: Message) -> None:
+        self.append(message)
+
+
+async def test_an_answer_passes_as_it_is_and_its_beginning_is_known() -> None:
+    sent = Sent()
+    answer = Answer.of(sent.send)
+    assert (answer.status, answer.begun) == (0, False)
+    for message in (HEAD, PIECE):
+        await answer.send(message)
+        assert (answer.status, answer.begun) == (201, True)
+    assert [got is given for got, given in zip(sent, (HEAD, PIECE), strict=True)] == [True, True]
+
+
+async def test_all_who_look_at_an_answer_share_it() -> None:
+    sent = Sent()
+    outer = Answer.of(sent.send)
+    inner = Answer.of(outer.send)
+    assert inner is outer
+    inner.headers = [(b"b", b"2")]
+    await inner.send(HEAD)
+    assert sent == [{**HEAD, "headers": [(b"a", b"1"), (b"b", b"2")]}]
+
+    async def between(message: Message) -> None:
+        await outer.send(message)
+
+    assert Answer.of(between) is not outer
+
+
+async def test_what_is_withheld_is_not_sent_until_something_else_is() -> None:
+    sent = Sent()
+    answer = Answer.of(sent.send)
+    answer.withheld = True
+    for message in (HEAD, PIECE):
+        await answer.send(message)
+    assert (sent, answer.status, answer.begun) == ([], 201, False)
+    answer.withheld = False
+    await answer.send(HEAD)
+    answer.withheld = True
+    await answer.send(PIECE)
+    assert sent == [HEAD, PIECE]

@@ -13,7 +13,8 @@ from starlette.types import Receive, Send
 
 from oneapi_asgi.call import Call
 from oneapi_asgi.idempotency import Idempotency
-from oneapi_asgi.models import Claim, Kept, Reserve, Settle, TokenDraft
+from oneapi_asgi.kept import Claim, Kept
+from oneapi_asgi.models import Reserve, Settle, TokenDraft
 from oneapi_asgi.storage.memory import MemoryStorage
 from oneapi_asgi.testing import StreamingClient
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from oneapi_asgi import Channel, Gateway, MemoryStorage
 from oneapi_asgi.models import Pulse
+from oneapi_asgi.pool import ChannelPool
 from oneapi_asgi.probes import Readiness
 from oneapi_asgi.revision import Revision
-from oneapi_asgi.routing import ChannelPool
 from oneapi_asgi.testing import Response, StreamingClient
 
 CHANNEL = Channel(id=1, name="c", base_url="http://127.0.0.1:9/v1")

@@ -139,7 +139,7 @@ async def test_running_calls_are_renewed_and_charged_for_what_they_were_seen_to_
         silent, streaming, whole = [await begin(quota, token, CHANNELS[:2], age=1) for _ in range(3)]
         streaming.progress = lambda: Usage(calls=2)
         whole.usage, whole.progress = Usage(calls=3), streaming.progress  # what is final is final
-        whole.serving = CHANNELS[1]
+        whole.serving = whole.plan[1]
         for _ in range(3):
             bank.asked.clear()
             await until(lambda: len(checkpoints(bank)) >= 6)

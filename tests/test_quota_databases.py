@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from quotas import CHANNELS, COST, begin
-from servers.databases import KINDS, Kind, fresh
+from servers.databases import KINDS, Kind
+from servers.prepared import Prepared
 
 from oneapi_asgi.errors import BudgetExceeded
 from oneapi_asgi.limitbook import LimitBook
@@ -33,9 +34,9 @@ async def replica(stack: AsyncExitStack, url: str) -> tuple[SQLStorage, Quota]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_budgets_hold_exactly_between_replicas(kind: Kind, tmp_path: Path) -> None:
+async def test_budgets_hold_exactly_between_replicas(kind: Kind, tmp_path: Path, prepared: Prepared) -> None:
     async with AsyncExitStack() as stack:
-        url = stack.enter_context(fresh(kind, tmp_path))
+        url = stack.enter_context(prepared(kind, tmp_path))
         (storage, one), (_, other) = [await replica(stack, url) for _ in range(2)]
         saved = [await storage.save_limit(limit) for limit in LIMITS]
         user = await storage.add_user("ann")
@@ -46,9 +47,9 @@ async def test_budgets_hold_exactly_between_replicas(kind: Kind, tmp_path: Path)
                 call = await begin(quota, token, CHANNELS)
             except BudgetExceeded:
                 return "refused"
-            call.serving = call.plan[0].channel
+            call.serving = call.plan[0]
             quota.settle(call.id, COST)
-            return call.serving.name
+            return call.serving.channel.name
 
         served = Counter(await asyncio.gather(*[ask(quota) for quota in (one, other) * 30]))
         await asyncio.gather(one.settled(), other.settled())

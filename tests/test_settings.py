@@ -44,6 +44,7 @@ retention_days = 90
 [routing]
 max_attempts = 5
 cool_down = false
+effort_suffixes = true
 
 [timeouts]
 connect = 1
@@ -57,6 +58,7 @@ max_answer = 65536
 
 [outbound]
 allow = ["127.0.0.0/8"]
+fetch_hosts = ["Files.example.com", "*.example.org"]
 
 [pricing]
 unknown_model = "default"
@@ -72,12 +74,17 @@ poll_interval = 0.25
 name = "openai-1"
 provider = "openai"
 base_url = "https://api.openai.com/v1/"
+dialects = ["responses", "openai"]
+options = { region = "eu", api_version = "v1" }
+unsupported = "refuse"
 api_key = "env:OPENAI_API_KEY"
 models = ["gpt-4o", "oai-*"]
 model_map = { "gpt-4o" = "gpt-4o-2024-11-20" }
 groups = ["default", "vip"]
 priority = -1
 weight = 3
+concurrent_calls = 8
+concurrent_calls_per_key = 4
 enabled = false
 
 [[channels]]
@@ -161,7 +168,9 @@ def test_every_key_of_a_full_file_is_read(tmp_path: Path) -> None:
     assert settings.routing.max_attempts == 5
     assert settings.routing.cool_down is False
     assert settings.timeouts.first_byte == 2.5
+    assert settings.routing.effort_suffixes is True
     assert settings.outbound.allow == ("127.0.0.0/8",)
+    assert settings.outbound.fetch_hosts == ("files.example.com", "*.example.org")
     assert settings.pricing.unknown_model == "default"
     assert settings.pricing.default_input == 150_000_000
     assert settings.pricing.default_output == 600_000_000
@@ -176,12 +185,17 @@ def test_channels_become_channels(tmp_path: Path) -> None:
             id=0,
             name="openai-1",
             base_url="https://api.openai.com/v1",
+            dialects=("responses", "openai"),
+            options={"region": "eu", "api_version": "v1"},
+            unsupported="refuse",
             api_keys=(Secret("sk-openai-0123456789"),),
             models=("gpt-4o", "oai-*"),
             model_map={"gpt-4o": "gpt-4o-2024-11-20"},
             groups=("default", "vip"),
             priority=-1,
             weight=3,
+            concurrent_calls=8,
+            concurrent_calls_per_key=4,
             enabled=False,
         ),
         Channel(id=0, name="groq", provider="groq", api_keys=(Secret("gsk-from-file"), Secret("gsk-literal"))),
@@ -252,7 +266,7 @@ MISTAKES = [
     ('[server]\n"a\\nb" = 3', 'server."a\\nb": unknown key'),
     ("[sever]\nport = 1", 'sever: unknown key; did you mean "server"?'),
     ("server = 1", "server: must be a table"),
-    ("channels = {}", "channels: must be a list, in square brackets"),
+    ("channels = {}", "channels: must be a list of tables: write [[channels]] before each, not [channels]"),
     ('channels = ["sk-secret"]', "channels[0]: must be a table"),
     ("[timeouts]\nidle = 0", "timeouts.idle = 0: must be a number of seconds between 0.001 and 604800"),
     ("[timeouts]\nidle = nan", "timeouts.idle = NaN: must be a number of seconds between 0.001 and 604800"),
@@ -265,6 +279,23 @@ MISTAKES = [
         '[outbound]\nallow = ["intranet"]',
         'outbound.allow[0] = "intranet": must be an address or a network, such as "10.0.0.0/8"',
     ),
+    (
+        '[outbound]\nfetch_hosts = ["https://a.test/x"]',
+        (
+            'outbound.fetch_hosts[0] = "https://a.test/x": must be the name of a host or a glob, such as '
+            '"files.example.com" or "*.example.com"'
+        ),
+    ),
+    (
+        '[routing]\ndisable_on = ["401", "credit balance"]',
+        'routing.disable_on[1] = "credit balance": must be a status or a code, such as "401" or "insufficient_quota"',
+    ),
+    ("[routing]\ndisable_on = [true]", "routing.disable_on[0] = true: must be a text"),
+    (
+        '[routing]\ndisable_on = ["401"]\ncool_down = false',
+        "routing.disable_on: needs cool_down = true: without it nobody counts failures",
+    ),
+    ('[routing]\neffort_suffixes = "yes"', 'routing.effort_suffixes = "yes": must be true or false'),
     ('[outbound]\nallow = "::1"', "outbound.allow: must be a list, in square brackets"),
     (
         '[storage]\nurl = "memory:"\n[server]\nworkers = 2',
@@ -441,7 +472,7 @@ def test_a_secret_that_is_missing_or_malformed_is_never_shown(tmp_path: Path, wr
 def test_no_message_and_no_repr_holds_a_secret(tmp_path: Path, key: str) -> None:
     secret = "hunter2-hunter2-hunter2"
     table = "tokens" if key == "key" else "channels"
-    for value in (f'"{secret} "', f'["{secret} "]', f'{{ x = "{secret}" }}', f'"{secret}"'):
+    for value in (f'"{{{secret}"', f'"{secret} "', f'["{secret} "]', f'{{ x = "{secret}" }}', f'"{secret}"'):
         try:
             shown = repr(load(tmp_path, f'[[{table}]]\nname = "a"\n{key} = {value}\n'))
         except SettingsError as error:
@@ -478,6 +509,7 @@ fields = [
         for kind in ("channels", "tokens", "prices", "limits")
         for field in ("name", "key", "api_keys", "input", "models")
     ),
+    *(("channels", field) for field in ("dialects", "options", "unsupported")),
     ("channels", "base_url"),
     ("tokens", "expires_at"),
     ("tokens", "quota_usd"),

@@ -18,18 +18,22 @@ def test_variables_override_the_file(tmp_path: Path) -> None:
             "ONEAPI_ROUTING__COOL_DOWN": "False",
             "ONEAPI_TIMEOUTS__IDLE": "1.5",
             "ONEAPI_PRICING__DEFAULT_INPUT": "0.15",
+            "ONEAPI_ROUTING__EFFORT_SUFFIXES": "1",
             "ONEAPI_OUTBOUND__ALLOW": '["10.0.0.0/8"]',
-            "ONEAPI_CHANNELS": '[{"name": "b", "provider": "ollama", "weight": 2}]',
+            "ONEAPI_OUTBOUND__FETCH_HOSTS": '["*.a.test"]',
+            "ONEAPI_CHANNELS": '[{"name": "b", "provider": "ollama", "weight": 2, "options": {"files": "no"}}]',
             "ONEAPI_PRICES": '[{"model": "m", "input": 0.1}]',
         },
     )
     assert settings.server == ServerSettings(host="a", port=8080)
     assert settings.storage.url.reveal() == "sqlite:///x.db"
     assert settings.routing.cool_down is False
+    assert settings.routing.effort_suffixes is True
+    assert settings.outbound.fetch_hosts == ("*.a.test",)
     assert settings.timeouts.idle == 1.5
     assert settings.pricing.default_input == 150_000_000
     assert settings.outbound.allow == ("10.0.0.0/8",)
-    assert settings.channels == (ChannelSettings(name="b", provider="ollama", weight=2),)
+    assert settings.channels == (ChannelSettings(name="b", provider="ollama", weight=2, options={"files": "no"}),)
     assert settings.prices[0].input == 100_000_000
 
 

@@ -86,16 +86,19 @@ class Stub:
 class Caller:
     """One call. ``gone`` tells the gateway that it hung up, ``task.cancel()`` is what the host may do."""
 
-    def __init__(self, gateway: Gateway, rng: random.Random, *, stream: bool, key: str = KEY) -> None:
+    def __init__(
+        self, gateway: Gateway, rng: random.Random, *, stream: bool, key: str = KEY, sound: bool = False
+    ) -> None:
         self.gone = asyncio.Event()
         self.got: list[dict[str, Any]] = []
         self._asked = False
         self._rng = rng
-        self._body = json.dumps(chat(stream=stream)).encode()
+        speech = {"model": "gpt-4o", "input": "hi", "voice": "v"}
+        self._body = json.dumps(speech if sound else chat(stream=stream)).encode()
         scope = {
             "type": "http",
             "method": "POST",
-            "path": "/v1/chat/completions",
+            "path": "/v1/audio/speech" if sound else "/v1/chat/completions",
             "headers": [(b"authorization", f"Bearer {key}".encode()), (b"content-type", b"application/json")],
             "query_string": b"",
             "client": ("127.0.0.1", 1),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import asyncio
-from collections.abc import Awaitable, Coroutine, Generator, Iterable, Iterator
+from collections.abc import Coroutine, Generator, Iterable, Iterator
 from pathlib import Path
 from types import CoroutineType, ModuleType
 from typing import Any, Literal
 
-__all__ = ["Line", "Place", "Strike", "Struck", "awaits_of"]
+__all__ = ["Line", "Place", "Strike", "Striking", "awaits_of"]
 
 Strike = Literal["cancelled", "cancelled for good", "OSError", "ValueError"]
 
@@ -22,47 +22,65 @@ Place = tuple[str, str]
 _FAULTS = {"OSError": OSError, "ValueError": ValueError}
 
 
-class Struck(Awaitable[None]):
-    """Runs a coroutine up to its await number ``at`` that really waits, and strikes there. ``seen`` are the lines where
-    it has waited, of every function in the chain."""
+class Striking:
+    """Strikes the await number ``at`` that really waits, of all that one task waits for. ``seen`` are the lines where
+    was waited, of every function in the chain."""
 
-    def __init__(self, running: Coroutine[Any, Any, None], at: int, strike: Strike) -> None:
-        self._running = running
-        self._at = at
-        self._strike = strike
+    def __init__(self, at: int, strike: Strike) -> None:
+        self.at = at
+        self.strike = strike
         self.waits = 0
         self.seen: set[Line] = set()
+        self.task: asyncio.Task[Any] | None = None
 
     @property
     def hit(self) -> bool:
-        return self.waits > self._at
+        return self.waits > self.at
 
-    def __await__(self) -> Generator[Any, Any, None]:
-        error: BaseException | None = None
-        while True:
-            try:
-                awaited = self._running.send(None) if error is None else self._running.throw(error)
-            except StopIteration:
-                return
-            error = self._struck(awaited)
-            if error is None:
-                try:
-                    yield awaited
-                except BaseException as thrown:
-                    error = thrown
+    def begin(self, running: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop, **options: Any) -> _Task:
+        """A task for that. The first is the one that is struck, others are those that it waits for."""
+        task = asyncio.Task(_Struck(running, self), loop=loop, **options)
+        self.task = self.task or task
+        return task
+
+
+_Task = asyncio.Task[Any]
+
+
+class _Struck(Coroutine[Any, Any, Any]):
+    def __init__(self, running: Coroutine[Any, Any, Any], striking: Striking) -> None:
+        self._running = running
+        self._striking = striking
+
+    def send(self, value: Any) -> Any:
+        return self._on(self._running.send(value))
+
+    def throw(self, error: Any, *others: Any) -> Any:
+        return self._on(self._running.throw(error, *others))
+
+    def close(self) -> None:
+        self._running.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        raise NotImplementedError("this is for tasks alone")
+
+    def _on(self, awaited: Any) -> Any:
+        while (error := self._struck(awaited)) is not None:
+            awaited = self._running.throw(error)
+        return awaited
 
     def _struck(self, awaited: Any) -> BaseException | None:
-        number, self.waits = self.waits, self.waits + 1
-        self.seen.update(_chain(self._running))
-        if self._strike in _FAULTS:
-            if number == self._at:
+        striking = self._striking
+        number, striking.waits = striking.waits, striking.waits + 1
+        striking.seen.update(_chain(self._running))
+        if striking.strike in _FAULTS:
+            if number == striking.at:
                 if awaited is not None:
                     awaited._asyncio_future_blocking = False  # nobody waits for it any more
-                return _FAULTS[self._strike]("injected")
-        elif number == self._at or (number > self._at and self._strike == "cancelled for good"):
-            task = asyncio.current_task()
-            assert task is not None
-            asyncio.get_running_loop().call_soon(task.cancel)
+                return _FAULTS[striking.strike]("injected")
+        elif number == striking.at or (number > striking.at and striking.strike == "cancelled for good"):
+            assert striking.task is not None
+            asyncio.get_running_loop().call_soon(striking.task.cancel)
         return None
 
 

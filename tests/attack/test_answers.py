@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -16,13 +16,13 @@ from e2e.hangup import asking, read_until
 from e2e.serving import Adapter, chat, make_upstream, open_rig
 
 from attack.inside import Caller, Stub, gateway_on, money
-from oneapi_asgi import Channel, MemoryStorage, Price, Timeouts, Unjudged, Upstream
+from oneapi_asgi import Channel, Ejection, MemoryStorage, Price, Timeouts, Upstream
 from oneapi_asgi.models import Pulse
 from oneapi_asgi.testing import Answer, FakeUpstream, Part
 from oneapi_asgi.testing.upstream.http import Request
 from oneapi_asgi.upstream import Outgoing
 
-ADAPTERS: tuple[Adapter, ...] = ("httpx2", "aiohttp")
+ADAPTERS: tuple[Adapter, ...] = ("httpx2", "httptools")
 OURS = ("oneapi_asgi", "_asyncio", "attack")
 
 
@@ -148,7 +148,7 @@ class Failing(MemoryStorage):
 async def test_a_store_that_fails_once_is_told_as_503(what: str) -> None:
     rng = random.Random(1)
     storage = Failing()
-    gateway, accounts = await gateway_on(storage, Stub(rng), health=Unjudged())
+    gateway, accounts = await gateway_on(storage, Stub(rng), health=Ejection(judge=False))
     async with gateway:
         while not storage.asked:  # noqa: ASYNC110  # by the reaper, at its start
             await asyncio.sleep(0)
@@ -160,16 +160,27 @@ async def test_a_store_that_fails_once_is_told_as_503(what: str) -> None:
         assert await money(storage, accounts) == (0, 0)
 
 
-async def test_nothing_is_left_of_thousands_of_calls(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture
+def afresh() -> Iterator[None]:
+    """The collector knows of nothing that was there before."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("afresh")
+@pytest.mark.parametrize("rounds", [12, pytest.param(25, marks=pytest.mark.slow)])
+async def test_nothing_is_left_of_thousands_of_calls(rounds: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "oneapi_asgi")  # what pytest captures stays, with all that it refers to
     rng = random.Random(2)
     storage = MemoryStorage(keep=100)
     upstream = Stub(rng)
-    gateway, _ = await gateway_on(storage, upstream, health=Unjudged())
+    gateway, _ = await gateway_on(storage, upstream, health=Ejection(judge=False))
     sizes = []
     async with gateway:
         before = len(asyncio.all_tasks())
-        for _ in range(25):
+        for _ in range(rounds):
             callers = [Caller(gateway, rng, stream=rng.random() < 0.5) for _ in range(100)]
             await asyncio.sleep(rng.uniform(0, 0.01))
             for caller in callers:
@@ -188,13 +199,14 @@ async def test_nothing_is_left_of_thousands_of_calls(caplog: pytest.LogCaptureFi
     assert sizes[-1] < sizes[5] + 50
 
 
+@pytest.mark.parametrize("rounds", [1, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("adapter", ADAPTERS)
-async def test_no_socket_is_left_behind(adapter: Adapter) -> None:
+async def test_no_socket_is_left_behind(adapter: Adapter, rounds: int) -> None:
     process = psutil.Process()
-    async with open_rig(MemoryStorage(), adapter, health=Unjudged()) as rig:
+    async with open_rig(MemoryStorage(), adapter, health=Ejection(judge=False)) as rig:
         await _leave(rig.api, rig.fake)
         before = process.num_fds()
-        for _ in range(3):
+        for _ in range(rounds):
             await _leave(rig.api, rig.fake)
         assert process.num_fds() <= before + 5
         assert await rig.held() == 0

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 import pytest
 from e2e.serving import KEY, PRICE
+from msgspec.structs import replace
 from starlette.types import ASGIApp
 
 from attack.inside import event
-from attack.struck import Line, Place, Strike, Struck, awaits_of
-from oneapi_asgi import MemoryStorage, Usage, delivery, quota, relay
+from attack.struck import Line, Place, Strike, Striking, awaits_of
+from oneapi_asgi import MemoryStorage, Usage, admission, delivery, exchange, quota, relay
 from oneapi_asgi.call import Call
 from oneapi_asgi.errors import Unavailable
 from oneapi_asgi.limitbook import LimitBook
 from oneapi_asgi.models import Candidate, Channel, Limit, Price, Token, TokenDraft
+from oneapi_asgi.pace import Pacing
 from oneapi_asgi.ports import LedgerAnswer, LedgerOperation
 from oneapi_asgi.pricebook import PriceBook
 from oneapi_asgi.quota import Quota, QuotaGuard
 from oneapi_asgi.ratelimit import ChannelLimits, RateLimiter
 from oneapi_asgi.relay import Relay
 from oneapi_asgi.revision import Revision
+from oneapi_asgi.slots import Slots
 from oneapi_asgi.upstream.seam import Incoming, Outgoing, Timeouts, UpstreamFault
 
 CHANNELS = tuple(
@@ -33,6 +37,9 @@ WORDS = [event("word") for _ in range(3)]
 END = [event(end=True), event(usage=Usage(input=7, output=3)), b"data: [DONE]\n\n"]
 WHOLE = [b'{"choices":[],', b'"usage":{"prompt_tokens":7,"completion_tokens":3}}']
 HANG = b"<hang>"
+PAUSE = b"<pause>"
+SPEECH = ("raw", "raw, cut")
+"""Scenarios of sound: conversations are never passed on without a look."""
 
 
 class Script(NamedTuple):
@@ -44,6 +51,7 @@ class Script(NamedTuple):
 
 
 CUT = UpstreamFault("cut")
+CHAT = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}],"max_tokens":9}'
 BAD = Script([b"{}"], JSON, 500)
 GOOD = Script([*WORDS, *END])
 
@@ -65,27 +73,36 @@ SCENARIOS: dict[str, Sequence[Script]] = {
     "out of budget": [BAD, GOOD],
     "out of all budgets": [],
     "limits that cannot be read": [BAD],
+    "thinks for long": [Script([event(), PAUSE, *WORDS, PAUSE, *END])],
+    "thinks for long, and fails": [Script([event(), PAUSE, CUT]), BAD, BAD],
+    "waits for a place": [GOOD],
 }
 
 POINTS: dict[Line, Place] = {
-    **awaits_of(quota, ["Quota.reserve", "Quota._funds", "Quota._hold", "QuotaGuard.__call__"]),
+    **awaits_of(quota, ["Quota.reserve", "Quota._prices", "Quota._budgets", "Quota._hold", "QuotaGuard.__call__"]),
+    **awaits_of(relay, ["Relay.__call__"]),
     **awaits_of(
-        relay,
-        ["Relay.__call__"]
-        + [f"_Exchange.{name}" for name in ("run", "_walk", "_admitted", "_attempt", "_delivered")]
-        + [f"_Exchange.{name}" for name in ("_cut_short", "_refuse")],
+        exchange,
+        [f"Exchange.{name}" for name in ("run", "_walk", "_may_go_on", "_queued", "_try", "_put")]
+        + [f"Exchange.{name}" for name in ("_give_up", "_cut_short", "_refuse")],
     ),
+    **awaits_of(admission, ["Doors.enter"]),
     **awaits_of(
         delivery,
-        [f"Delivery.{name}" for name in ("deliver", "break_off", "_refused", "_whole", "_raw", "_events", "_end")]
-        + ["Delivery._start", "Delivery._body", "_read"],
+        [f"Delivery.{name}" for name in ("break_off", "_refused", "_whole", "_raw", "_events", "_follow")]
+        + ["Delivery._end", "Delivery._start", "Delivery._body", "_read"],
     ),
 }
 
 
 NEVER_WAITS: dict[Place, str] = {
     ("Relay.__call__", "parsed(scope, receive, max_body=self._max_body)"): "the guard has read the body",
-    ("_Exchange._cut_short", "asyncio.timeout(_LAST_WORDS)"): "what is awaited is within",
+    ("Exchange._give_up", "answer_json(self._send, self._call, counted)"): "only where tokens are counted",
+    ("Exchange._put", "self._dispatch.to(candidate)"): "only what is translated, or signed with a ticket, waits there",
+    ("Delivery._body", "self.settled()"): "it has been sent long ago",
+    ("Delivery._start", "self.settled()"): "the same",
+    ("Delivery._follow", "self.settled()"): "the same",
+    ("Exchange._cut_short", "asyncio.timeout(_LAST_WORDS)"): "what is awaited is within",
 }
 
 
@@ -102,6 +119,9 @@ class Answer:
                 raise piece
             if piece is HANG:
                 await asyncio.sleep(60)
+            if piece is PAUSE:
+                await asyncio.sleep(0.08)
+                continue
             yield piece
 
     async def close(self) -> None:
@@ -156,8 +176,14 @@ class Counting:
 
 class Caller:
     def __init__(self, name: str, token: Token) -> None:
-        self.call = Call(token=token, plan=tuple(Candidate(channel, 0, "m") for channel in CHANNELS))
-        self.scope: Any = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "query_string": b""}
+        narrow = name == "waits for a place"
+        channels = [
+            replace(channel, concurrent_calls=1 if narrow else None) for channel in CHANNELS[: 1 if narrow else 3]
+        ]
+        self.call = Call(token=token, plan=tuple(Candidate(channel, 0, "m") for channel in channels))
+        path = "/v1/audio/speech" if name in SPEECH else "/v1/chat/completions"
+        self._body = b'{"model":"m","input":"hi","voice":"v"}' if name in SPEECH else CHAT
+        self.scope: Any = {"type": "http", "method": "POST", "path": path, "query_string": b""}
         self.scope |= {"headers": [(b"content-type", b"application/json")], "oneapi_asgi.call": self.call}
         self._leaves = name == "the caller leaves"
         self._asked = False
@@ -167,8 +193,7 @@ class Caller:
         await asyncio.sleep(0)
         if not self._asked:
             self._asked = True
-            body = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}],"max_tokens":9}'
-            return {"type": "http.request", "body": body, "more_body": False}
+            return {"type": "http.request", "body": self._body, "more_body": False}
         await self._content.wait()
         return {"type": "http.disconnect"}
 
@@ -191,6 +216,12 @@ async def storage_of(name: str) -> tuple[Waiting, Token]:
     return storage, await storage.add_token(TokenDraft(name="bob", digest=KEY, quota=10**9, user="bob"))
 
 
+class Hurried(random.Random):
+    def uniform(self, a: float, b: float) -> float:
+        """A pause is a pause."""
+        return 0.001
+
+
 class Left(NamedTuple):
     """What is left of a call that was struck."""
 
@@ -208,16 +239,26 @@ async def strike(name: str, at: int, how: Strike) -> Left:
     upstream = Upstreams(SCENARIOS[name])
     caller = Caller(name, token)
     async with Quota(storage, prices, limits=book, budgets=storage) as quota_:
-        inner: ASGIApp = Relay(upstream, admission=admission, timeouts=timeouts)
+        pacing, slots = Pacing(keep_alive=0.01 if name.startswith("thinks") else 0), Slots()
+        if name == "waits for a place" and (taken := slots.enter(caller.call.plan[0])) is not None:
+            asyncio.get_running_loop().call_later(0.01, taken.leave)
+        inner: ASGIApp = Relay(
+            upstream, admission=admission, timeouts=timeouts, pacing=pacing, slots=slots, rng=Hurried()
+        )
         app = QuotaGuard(inner, quota_)
-        struck = Struck(app(caller.scope, caller.receive, caller.send), at, how)
+        striking = Striking(at, how)
 
-        async def run() -> None:
-            await struck
+        def make(loop: asyncio.AbstractEventLoop, running: Any, **options: Any) -> asyncio.Task[Any]:
+            """Who follows a stream does so in a task of its own, and is struck too."""
+            follows = getattr(running, "__qualname__", "") == "Delivery._follow"
+            return striking.begin(running, loop, **options) if follows else asyncio.Task(running, loop=loop, **options)
 
-        task = asyncio.create_task(run())
+        loop = asyncio.get_running_loop()
+        task = striking.begin(app(caller.scope, caller.receive, caller.send), loop)
+        loop.set_task_factory(make)
         done, _ = await asyncio.wait([task], timeout=10)
         assert done, "it hangs"
+        loop.set_task_factory(None)
         if not task.cancelled():
             task.exception()
         await quota_.settled()
@@ -225,7 +266,7 @@ async def strike(name: str, at: int, how: Strike) -> Left:
     assert storage.held() == []
     used = [balance.used for balance in await storage.balances(token.accounts)]
     assert used == [caller.call.cost] * 2
-    return Left(struck.hit, struck.seen)
+    return Left(striking.hit, striking.seen)
 
 
 @pytest.mark.parametrize("how", ["cancelled", "cancelled for good", "OSError", "ValueError"])

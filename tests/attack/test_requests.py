@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from oneapi_asgi.errors import RequestError
-from oneapi_asgi.wire.operations import OPERATIONS, operation_at
+from oneapi_asgi.wire.dialects import operation_at
+from oneapi_asgi.wire.openai.paths import OPERATIONS
 from oneapi_asgi.wire.request import parse_request
 
 CHAT = OPERATIONS["/chat/completions"]
@@ -37,6 +38,9 @@ def test_no_path_climbs_out_of_its_family(path: str) -> None:
 
 def test_new_paths_of_a_family_pass() -> None:
     assert operation_at("/audio/voices/new_one-2") is not None
+
+
+RESPONSES = operation_at("/responses") or CHAT
 
 
 def part(headers: bytes, text: bytes) -> bytes:
@@ -103,5 +107,5 @@ def test_a_form_has_one_boundary(more: str) -> None:
 
 def test_what_is_made_after_the_answer_is_refused() -> None:
     with pytest.raises(RequestError, match="'background' must be of type false or null"):
-        parse_request(OPERATIONS["/responses"], JSON, b'{"model":"m","input":"x","background":true}')
-    parse_request(OPERATIONS["/responses"], JSON, b'{"model":"m","input":"x","background":false}')
+        parse_request(RESPONSES, JSON, b'{"model":"m","input":"x","background":true}')
+    parse_request(RESPONSES, JSON, b'{"model":"m","input":"x","background":false}')

@@ -43,6 +43,7 @@ from .test_components import under
 
 PRICE = Price(input=NANO, output=10 * NANO, per_call=7)
 CHAT: dict[str, Any] = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+SPEECH: dict[str, Any] = {"model": "m", "input": "hi " * 60, "voice": "alloy"}
 EVENTS = (("content-type", "text/event-stream"),)
 WORD = b'data: {"choices":[{"index":0,"delta":{"content":"word"},"finish_reason":null}]}\n\n'
 ROLE = b'data: {"choices":[{"index":0,"delta":{"role":"assistant"},"finish_reason":null}]}\n\n'
@@ -150,7 +151,8 @@ STANDS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", STANDS)
 async def test_what_was_relayed_is_noted_while_it_streams(name: str) -> None:
     async with STANDS[name]() as stand:
-        async with asking(stand.api, CHAT, key="sk-bob") as reader:
+        asked, path = (SPEECH, "/audio/speech") if "sound" in name else (CHAT, "/chat/completions")
+        async with asking(stand.api, asked, key="sk-bob", path=path) as reader:
             await read_until(reader, b"word")
             noted = await stand.noted_is(lambda so_far: so_far > cost(Usage(input=40), PRICE))
             assert stand.call.usage is None

@@ -135,7 +135,9 @@ async def test_a_gateway_that_was_never_started_says_what_to_do(host: str) -> No
         async with served(app) as url:
             headers = {"authorization": f"Bearer {KEY}"}
             answer = await client.post(f"{url}/llm/v1/chat/completions", json=CHAT, headers=headers)
+            other = await client.post(f"{url}/llm/v1/messages", json=CHAT, headers=headers)
             assert (await client.get(f"{url}/own")).status_code == 200
+        assert other.json()["type"] == "error", "in the caller's format"
         assert answer.status_code == 503
         assert answer.json()["error"]["code"] == "not_started"
         assert "lifespan=gateway.lifespan" in answer.json()["error"]["message"]

@@ -7,7 +7,7 @@ import pytest
 from oneapi_asgi import Usage
 from oneapi_asgi.errors import BadRequest
 from oneapi_asgi.wire.answer import read_answer
-from oneapi_asgi.wire.operations import operation_at
+from oneapi_asgi.wire.dialects import operation_at
 from oneapi_asgi.wire.passage import Passage
 from oneapi_asgi.wire.request import parse_request
 

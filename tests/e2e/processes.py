@@ -9,12 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from .serving import KEY, UPSTREAM_KEY
 
-__all__ = ["cli", "configured", "free_port", "gateway", "upstream"]
+__all__ = ["cli", "configured", "free_port", "gateway", "gateways", "upstream"]
 
 START_SECONDS = 30.0
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("ONEAPI_")}
@@ -67,11 +67,20 @@ model = "*"
 @contextmanager
 def gateway(config: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """``oneapi-asgi serve``: the process and the URL of its API."""
-    port = free_port()
-    command = ["-m", "oneapi_asgi", "serve", "--config", str(config), "--port", str(port)]
-    with _running(command) as process:
-        _wait_for(process, port)
-        yield process, f"http://127.0.0.1:{port}/v1"
+    with gateways(config, 1) as ((process,), (api,)):
+        yield process, api
+
+
+@contextmanager
+def gateways(config: Path, count: int) -> Iterator[tuple[list[subprocess.Popen[str]], list[str]]]:
+    """So many of them, started at once: the processes, and the URLs of their APIs."""
+    ports = [free_port() for _ in range(count)]
+    command = ["-m", "oneapi_asgi", "serve", "--config", str(config), "--port"]
+    with ExitStack() as stack:
+        processes = [stack.enter_context(_running([*command, str(port)])) for port in ports]
+        for process, port in zip(processes, ports, strict=True):
+            _wait_for(process, port)
+        yield processes, [f"http://127.0.0.1:{port}/v1" for port in ports]
 
 
 @contextmanager

@@ -8,12 +8,16 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from socket import socket
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, Self
 
 import httpx2
 import openai
 import uvicorn
+from servers.databases import run_apart
 from starlette.types import ASGIApp
 
 from oneapi_asgi import (
@@ -33,7 +37,7 @@ from oneapi_asgi import (
 )
 from oneapi_asgi.storage.sql import SQLStorage
 from oneapi_asgi.testing import FakeUpstream
-from oneapi_asgi.upstream.aiohttp import AiohttpUpstream
+from oneapi_asgi.upstream.httptools import HttptoolsUpstream
 
 __all__ = [
     "ADMIN_KEY",
@@ -57,8 +61,8 @@ __all__ = [
 ]
 
 Kind = Literal["memory", "sqlite"]
-Adapter = Literal["httpx2", "aiohttp"]
-BOTH: tuple[tuple[Kind, Adapter], ...] = (("memory", "httpx2"), ("sqlite", "aiohttp"))
+Adapter = Literal["httpx2", "httptools"]
+BOTH: tuple[tuple[Kind, Adapter], ...] = (("memory", "httpx2"), ("sqlite", "httptools"))
 """Every storage and every adapter, without every pair of them."""
 
 KEY = "sk-caller" + "c" * 39
@@ -100,15 +104,33 @@ class _Server(uvicorn.Server):
         await self.on_tick(0)
         await self._told.wait()
 
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Without the tenth of a second that it always waits for connections: often there are none."""
+        for _ in range(20):
+            if not (self.server_state.connections or self.server_state.tasks):
+                break
+            await asyncio.sleep(0.001)
+        else:
+            return await super().shutdown(sockets)
+        for server in self.servers:
+            server.close()
+        await self.lifespan.shutdown()
+        return None
+
 
 @asynccontextmanager
-async def served(app: ASGIApp, *, lifespan: Literal["on", "off", "auto"] = "on") -> AsyncIterator[str]:
+async def served(
+    app: ASGIApp,
+    *,
+    lifespan: Literal["on", "off", "auto"] = "on",
+    ws: Literal["none", "websockets-sansio"] = "none",
+) -> AsyncIterator[str]:
     """The app under uvicorn on a free port; gives the URL."""
     config = uvicorn.Config(
         app,
         port=0,
         http="httptools",
-        ws="none",
+        ws=ws,
         lifespan=lifespan,
         log_config=None,
         access_log=False,
@@ -143,11 +165,37 @@ async def eventually(true: Callable[[], Awaitable[bool]], *, within: float, ever
 
 
 def make_storage(kind: Kind, folder: Path, name: str = "gateway") -> MemoryStorage | SQLStorage:
-    return MemoryStorage() if kind == "memory" else SQLStorage(f"sqlite:///{folder / name}.db")
+    """An empty one. The file of SQLite has its tables already, as making them takes most of the time to open it."""
+    if kind == "memory":
+        return MemoryStorage()
+    path = folder / f"{name}.db"
+    if folder.is_dir() and not path.exists():
+        path.write_bytes(_empty_file())
+    return SQLStorage(f"sqlite:///{path}")
+
+
+@cache
+def _empty_file() -> bytes:
+    async def make(path: Path) -> None:
+        async with SQLStorage(f"sqlite:///{path}"):
+            pass
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        run_apart(lambda: make(path))
+        return path.read_bytes()
+
+
+class _WithoutTLS(HttpxUpstream):
+    """All authorities' certificates take longer to read than most tests, and nobody here has one."""
+
+    async def __aenter__(self) -> Self:
+        self._client = httpx2.AsyncClient(trust_env=False, verify=False, limits=httpx2.Limits())
+        return await super().__aenter__()
 
 
 def make_upstream(adapter: Adapter) -> Upstream:
-    return HttpxUpstream(guard=LOOPBACK) if adapter == "httpx2" else AiohttpUpstream(guard=LOOPBACK)
+    return _WithoutTLS(guard=LOOPBACK) if adapter == "httpx2" else HttptoolsUpstream(guard=LOOPBACK)
 
 
 @dataclass
@@ -172,7 +220,12 @@ class Rig:
 
     def sdk(self, key: str = KEY, *, strict: bool = True) -> openai.AsyncOpenAI:
         return openai.AsyncOpenAI(
-            api_key=key, base_url=self.api, max_retries=0, timeout=20, _strict_response_validation=strict
+            api_key=key,
+            base_url=self.api,
+            max_retries=0,
+            timeout=20,
+            http_client=openai.DefaultAsyncHttpxClient(verify=False),
+            _strict_response_validation=strict,
         )
 
     async def post(self, body: object, path: str = "/chat/completions", **headers: str) -> httpx2.Response:
@@ -223,14 +276,19 @@ class Rig:
 @asynccontextmanager
 async def open_rig(
     storage: MemoryStorage | SQLStorage,
-    adapter: Adapter = "aiohttp",
+    adapter: Adapter = "httptools",
     *,
     fakes: int = 1,
     upstreams: Sequence[FakeUpstream] = (),
     channels: Callable[[Sequence[FakeUpstream]], Sequence[Channel]] | None = None,
+    looks: float | None = None,
+    ws: Literal["none", "websockets-sansio"] = "none",
     **options: Any,
 ) -> AsyncIterator[Rig]:
-    """A gateway with one channel to each fake upstream, the first to be tried first."""
+    """A gateway with one channel to each fake upstream, the first to be tried first.
+
+    ``looks`` is how many seconds lie between two looks after running calls, if not as many as it takes by itself.
+    """
     async with AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(u) for u in upstreams or [FakeUpstream() for _ in range(fakes)]]
         gateway = Gateway(
@@ -239,9 +297,14 @@ async def open_rig(
             channels=(channels or in_order)(opened),
             **{"prices": {"*": PRICE}, **options},
         )
-        url = await stack.enter_async_context(served(gateway))
+        if looks is not None:
+            gateway._revocation._interval = looks
+        url = await stack.enter_async_context(served(gateway, ws=ws))
         client = httpx2.AsyncClient(
-            headers={"authorization": f"Bearer {KEY}"}, timeout=20, limits=httpx2.Limits(max_connections=200)
+            headers={"authorization": f"Bearer {KEY}"},
+            timeout=20,
+            verify=False,
+            limits=httpx2.Limits(max_connections=200),
         )
         rig = Rig(url, gateway, storage, opened, await stack.enter_async_context(client))
         await _add_callers(rig)

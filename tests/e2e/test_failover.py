@@ -14,7 +14,7 @@ import openai
 import pytest
 from msgspec.structs import replace
 
-from oneapi_asgi import Channel, CoolDown, Secret, Timeouts, Unjudged
+from oneapi_asgi import Channel, Ejection, Secret, Timeouts
 from oneapi_asgi.pricing import cost
 from oneapi_asgi.testing import Answer, FakeUpstream, Part
 
@@ -75,6 +75,10 @@ ANYWHERE: dict[str, tuple[Answer, str]] = {
     "error in 200": (says(json.dumps(ERROR)), "error_in_answer"),
     "nothing in 200": (says(""), "empty_answer"),
     "compressed": (says(b"\x1f\x8b\x08", [*JSON, ("content-encoding", "gzip")]), "compressed"),
+    "compressed once": (
+        says(b"\x1f\x8b\x08", [*JSON, ("content-encoding", "identity"), ("content-encoding", "gzip")]),
+        "compressed",
+    ),
     "reset in the body": (Answer(headers=JSON, parts=[Part(b'{"choi')], then="reset"), "cut"),
     "cut in the body": (Answer(headers=JSON, parts=[Part(b'{"choi')], then="close"), "cut"),
     "short body": (Answer(headers=JSON, parts=[Part(b'{"choi')], content_length=99, then="close"), "cut"),
@@ -98,7 +102,7 @@ CASES = [(name, stream) for name in ANYWHERE for stream in (False, True)] + [(na
 async def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     kind, adapter = request.param
     storage = make_storage(kind, tmp_path_factory.mktemp("failover"))
-    async with open_rig(storage, adapter, fakes=2, timeouts=SHORT, health=Unjudged()) as opened:
+    async with open_rig(storage, adapter, fakes=2, timeouts=SHORT, health=Ejection(judge=False)) as opened:
         yield opened
 
 
@@ -309,15 +313,13 @@ async def test_a_whole_call_is_bounded_in_time(parts: tuple[Kind, Adapter], tmp_
         assert await rig.held() == 0
 
 
-async def test_cooling_channels_come_last(parts: tuple[Kind, Adapter], tmp_path: Path) -> None:
-    async with opened(parts, tmp_path, fakes=2, health=CoolDown(60)) as rig:
-        rig.fake.script(says("", status=500))
-        for _ in range(3):
+async def test_a_channel_that_fails_again_and_again_is_left_alone(parts: tuple[Kind, Adapter], tmp_path: Path) -> None:
+    async with opened(parts, tmp_path, fakes=2, health=Ejection()) as rig:
+        for _ in range(5):
+            rig.fake.script(says("", status=500))
+        for _ in range(8):
             assert (await rig.post(CHAT)).status_code == 200
-        assert [len(upstream.journal) for upstream in rig.fakes] == [1, 3]
-        rig.fakes[1].script(says("", status=500))
-        assert (await rig.post(CHAT)).status_code == 200
-        assert [len(upstream.journal) for upstream in rig.fakes] == [2, 4]
+        assert [len(upstream.journal) for upstream in rig.fakes] == [5, 8]
 
 
 async def test_a_channel_rests_as_long_as_it_asked(parts: tuple[Kind, Adapter], tmp_path: Path) -> None:

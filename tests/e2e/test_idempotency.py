@@ -13,8 +13,9 @@ import httpx2
 import pytest
 
 from oneapi_asgi import MemoryStorage, TokenDraft, key_digest
+from oneapi_asgi.endpoints import Endpoints
 from oneapi_asgi.idempotency import Idempotency
-from oneapi_asgi.models import Claim, Conclude, Kept
+from oneapi_asgi.kept import Claim, Conclude, Kept
 from oneapi_asgi.ports import IdempotencyStore
 from oneapi_asgi.record import CallRecorder
 
@@ -26,9 +27,9 @@ KEY = {"idempotency-key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 @asynccontextmanager
 async def keyed(rig: Rig, store: IdempotencyStore | None = None, **options: Any) -> AsyncIterator[Idempotency]:
     """Puts another one in the place of the gateway's, such as a process that is started anew has."""
-    recorder: Any = rig.gateway._app._calls
+    recorder: Any = rig.gateway._app
     while not isinstance(recorder, CallRecorder):
-        recorder = recorder.app
+        recorder = recorder._calls if isinstance(recorder, Endpoints) else recorder.app
     own = recorder.app
     assert isinstance(own, Idempotency)
     part = Idempotency(own.app, store or rig.storage, **options)

@@ -241,6 +241,7 @@ LEAKS = {
     "connection": "x-hop",
     "x-hop": "1",
 }
+SPEECH = {"model": "tts-1", "input": "x", "voice": "alloy"}
 KINDS = {
     "plain": ("application/json", b'{"choices":[]}'),
     "stream": ("text/event-stream; charset=utf-8", STREAMS["plain"]),
@@ -254,7 +255,8 @@ async def test_only_listed_headers_come_down(rig: Rig, kind: str) -> None:
     content_type, body = KINDS[kind]
     headers = [("content-type", content_type), ("openai-processing-ms", "12"), *LEAKS.items()]
     rig.fake.script(Answer(status=400 if kind == "refusal" else 200, headers=headers, parts=[Part(body)]))
-    answer = await rig.post(ASKED if kind == "stream" else CHAT)
+    asked = {"sound": SPEECH, "stream": ASKED}.get(kind, CHAT)
+    answer = await rig.post(asked, "/audio/speech" if kind == "sound" else "/chat/completions")
     got = dict(answer.headers.items())
     assert got.pop("content-type") == content_type
     assert got.pop("x-request-id") not in ("", "req_upstream")

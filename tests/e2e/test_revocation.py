@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -23,6 +24,23 @@ from .serving import ADMIN_KEY, CHAT, PRICE, Adapter, Kind, Rig, chat, eventuall
 POLL = 0.5
 IN_TIME = 4.0
 """Seconds that a running call may go on after its token was revoked."""
+
+Pace = dict[str, Any]
+BRISK: Pace = {"poll_interval": 0.1, "looks": 0.1}
+
+
+@pytest.fixture(params=[BRISK, pytest.param({}, marks=pytest.mark.slow)], ids=["brisk", "by itself"])
+def pace(request: pytest.FixtureRequest) -> Pace:
+    """How often the gateway looks for changes. Those by another process are waited for at its own pace, always."""
+    chosen: Pace = request.param
+    return chosen
+
+
+@pytest.fixture
+async def rig(parts: tuple[Kind, Adapter], pace: Pace, tmp_path: Path) -> AsyncIterator[Rig]:
+    kind, adapter = parts
+    async with open_rig(make_storage(kind, tmp_path), adapter, **pace) as opened:
+        yield opened
 
 
 async def answers(rig: Rig, key: str, status: int, *, within: float) -> float:
@@ -88,7 +106,8 @@ async def running(rig: Rig, key: str) -> AsyncIterator[AsyncIterator[bytes]]:
     async with rig.http.stream("POST", rig.api + "/chat/completions", json=body, headers=headers) as answer:
         assert answer.status_code == 200
         chunks = answer.aiter_raw()
-        await anext(chunks)
+        while b"quick" not in await anext(chunks):
+            pass
         yield chunks
 
 
@@ -172,16 +191,17 @@ async def test_a_stream_whose_token_was_removed_is_cut(rig: Rig) -> None:
     assert (await rig.record()).reason == "revoked"
 
 
-async def test_a_stream_goes_on_after_other_changes_and_while_the_storage_is_dead(tmp_path: Path) -> None:
+async def test_a_stream_goes_on_after_other_changes_and_while_the_storage_is_dead(tmp_path: Path, pace: Pace) -> None:
     storage = Mortal(f"sqlite:///{tmp_path}/mortal.db")
-    async with open_rig(storage) as rig:
+    async with open_rig(storage, **pace) as rig:
         token = await add(rig, "runner")
         async with running(rig, "sk-runner") as chunks:
             await rig.storage.set_price("other", Price(input=1))
             storage.dead = True
+            await asyncio.sleep(0.1)  # what was asked before is answered by now
             await disable_token(rig.storage, token)
             async with asyncio.timeout(10):
-                for _ in range(60):
+                for _ in range(20 if pace else 60):
                     assert b"error" not in await anext(chunks)
             assert storage.refused
             storage.dead = False
@@ -215,9 +235,9 @@ async def test_a_disabled_channel_gets_no_more_calls(rig: Rig) -> None:
     await eventually(unavailable, within=1)
 
 
-async def test_a_new_price_holds(parts: tuple[Kind, Adapter], tmp_path: Path) -> None:
+async def test_a_new_price_holds(parts: tuple[Kind, Adapter], pace: Pace, tmp_path: Path) -> None:
     kind, adapter = parts
-    async with open_rig(make_storage(kind, tmp_path), adapter, prices={}) as rig:
+    async with open_rig(make_storage(kind, tmp_path), adapter, prices={}, **pace) as rig:
         await rig.storage.set_price("gpt-*", Price(per_call=5))
         assert (await rig.post(CHAT)).status_code == 200
         assert (await rig.record()).cost == 5

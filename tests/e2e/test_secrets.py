@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from oneapi_asgi import Call, Candidate, CoolDown, Gateway, Timeouts
+from oneapi_asgi import Call, Candidate, Ejection, Gateway, Timeouts
 from oneapi_asgi.testing import Answer, Part
 
 from .hangup import asking
@@ -57,7 +57,7 @@ FAILURES: dict[str, Answer] = {
 async def test_nowhere(parts: tuple[Kind, Adapter], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     kind, adapter = parts
-    health = CoolDown(0)
+    health = Ejection(judge=False)
     async with open_rig(
         make_storage(kind, tmp_path), adapter, timeouts=Timeouts(connect=0.2, first_byte=0.2), health=health
     ) as rig:

@@ -9,11 +9,11 @@ import msgspec
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from oneapi_asgi import AddressGuard, Channel, Gateway, Secret, Timeouts, Unjudged
+from oneapi_asgi import AddressGuard, Channel, Ejection, Gateway, Secret, Timeouts
 from oneapi_asgi.call import Call
 from oneapi_asgi.reaper import Reaper
 from oneapi_asgi.storage.sql import SQLStorage
-from oneapi_asgi.upstream.aiohttp import AiohttpUpstream
+from oneapi_asgi.upstream.httptools import HttptoolsUpstream
 
 from .plan import Plan
 
@@ -51,10 +51,10 @@ def gateway(plan: Plan) -> Gateway:
     channel = Channel(id=0, name="only", base_url=plan.upstream, api_keys=(Secret("sk-upstream" + "u" * 37),))
     made = Gateway(
         Reaped(plan.url, interval=plan.reap),
-        upstream=AiohttpUpstream(guard=AddressGuard(["127.0.0.0/8"])),
+        upstream=HttptoolsUpstream(guard=AddressGuard(["127.0.0.0/8"])),
         channels=[channel],
         prices={"*": plan.price},
-        health=Unjudged(),
+        health=Ejection(judge=False),
         timeouts=Timeouts(total=120.0),
     )
     made.quota.lease, made.quota._checkpoint = plan.lease, plan.checkpoint

@@ -24,7 +24,7 @@ from .plan import PER_TOKEN
 LEASE, CHECKPOINT = 2.0, 0.4
 HOUR, DAY = 3_600.0, 86_400.0
 EXPIRING, LIMITED = "sk-expiring" + "e" * 37, "sk-limited" + "l" * 38
-LIFE = 3.5  # seconds until the one expires
+LIFE = 2.5  # seconds until the one expires
 PER_MINUTE = 5
 EXACT = 1.0  # second
 
@@ -44,7 +44,7 @@ SKEWS = {
     "a day late": Skew(-DAY, 0),
     "an hour ahead at once": Skew(0, HOUR),
 }
-SHORT = [pytest.param("sqlite", SKEWS[name], id=f"sqlite, {name}") for name in ("a day ahead", "5 s back at once")]
+SHORT = [pytest.param("sqlite", Skew(DAY, -5), id="sqlite, a day ahead and 5 s back at once")]
 LONG = [
     pytest.param(kind, skew, id=f"{kind}, {name}!", marks=pytest.mark.slow)
     for kind in KINDS
@@ -67,7 +67,7 @@ async def test_one_replica_has_a_wrong_clock(kind: Kind, database: str, skew: Sk
         streams, limited, expiring = Callers(session, "s"), Callers(session, "l"), Callers(session, "e")
         async with asyncio.TaskGroup() as tasks:
             for number in range(20):
-                tasks.create_task(streams.stream(fleet.urls[number % 2], tokens=40, delay=0.1))
+                tasks.create_task(streams.stream(fleet.urls[number % 2], tokens=35, delay=0.1))
             for url in fleet.urls:
                 tasks.create_task(_use_up(limited, url))
             looking = [tasks.create_task(_look(expiring, url, expires_at)) for url in fleet.urls]

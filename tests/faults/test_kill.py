@@ -25,7 +25,7 @@ class Killing(NamedTuple):
     streams: int
 
 
-FEW = pytest.param("sqlite", Killing(5, 50), id="sqlite-5")
+FEW = pytest.param("sqlite", Killing(2, 50), id="sqlite-2")
 MANY = [
     pytest.param(kind, Killing(100, 500), id=f"{kind}-100", marks=[pytest.mark.slow, pytest.mark.timeout(600)])
     for kind in KINDS

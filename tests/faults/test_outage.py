@@ -49,8 +49,8 @@ class Outage(NamedTuple):
 
 
 SHORT = [
-    pytest.param(OwnPostgres, Outage(3, hangs=False, rate=100, streams=30), id="postgres-killed-3s"),
-    pytest.param(OwnPostgres, Outage(4, hangs=True, rate=100, streams=30), id="postgres-hung-4s"),
+    pytest.param(OwnPostgres, Outage(2, hangs=False, rate=100, streams=30), id="postgres-killed-2s"),
+    pytest.param(OwnPostgres, Outage(3, hangs=True, rate=100, streams=30), id="postgres-hung-3s"),
 ]
 LONG = [
     pytest.param(server, outage, id=f"{name}-{what}", marks=[pytest.mark.slow, pytest.mark.timeout(300)])
@@ -132,7 +132,7 @@ async def _live_through(server: OwnServer, outage: Outage, fleet: Fleet, plain: 
     over = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for number in range(outage.streams):
-            tokens = int(chance.uniform(0.5, outage.seconds + 3) / 0.1)
+            tokens = int(chance.uniform(0.5, outage.seconds + 2) / 0.1)
             tasks.create_task(streams.stream(fleet.urls[number % 2], tokens=tokens, delay=0.1))
         tasks.create_task(_calling(plain, fleet, outage.rate, over, tasks))
         await asyncio.sleep(1.0)

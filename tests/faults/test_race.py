@@ -12,7 +12,7 @@ from typing import NamedTuple
 import asyncmy
 import asyncpg
 import pytest
-from servers.databases import rows
+from servers.databases import KINDS, rows
 
 from .auditor import complaints, read_books, unmatched
 from .fleet import open_fleet
@@ -33,15 +33,21 @@ class Race(NamedTuple):
         return self.calls * COST // 2
 
 
-SIZES = [
-    pytest.param(Race(1_000, 0.02), id="1000"),
-    pytest.param(Race(10_000, 0.2), id="10000", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
+LATE = [pytest.mark.slow, pytest.mark.timeout(600)]
+SHORT = [
+    pytest.param(kind, binding, Race(300, 0.02), id=f"{kind}-{binding}-300")
+    for kind, binding in (("sqlite", "cap"), ("postgres", "wallet"), ("mysql", "cap"))
+]
+LONG = [
+    pytest.param(kind, binding, race, id=f"{kind}-{binding}-{race.calls}", marks=LATE)
+    for kind in KINDS
+    for binding in ("cap", "wallet")
+    for race in (Race(1_000, 0.02), Race(10_000, 0.2))
 ]
 PLENTY = 10**15
 
 
-@pytest.mark.parametrize("race", SIZES)
-@pytest.mark.parametrize("binding", ["cap", "wallet"])
+@pytest.mark.parametrize(("kind", "binding", "race"), [*SHORT, *LONG])
 async def test_no_call_too_many(database: str, race: Race, binding: str) -> None:
     """``binding`` is the account that runs dry: the cap of one token, or the wallet that fifty tokens share."""
     quotas: Sequence[int | None] = [race.funds] if binding == "cap" else [None] * 50

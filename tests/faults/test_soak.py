@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from servers.databases import KINDS as DATABASES
 
 from .auditor import Books, complaints, name_of, read_books, unmatched
 from .fleet import Fleet, open_fleet
@@ -17,7 +18,11 @@ from .plan import PER_TOKEN
 
 TOKEN = 7  # nano-dollars
 CONNECTIONS = 40
-SIZES = [400, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+LONG = [pytest.mark.slow, pytest.mark.timeout(600)]
+SIZES = [
+    pytest.param("postgres", 150, id="postgres-150"),
+    *[pytest.param(kind, calls, id=f"{kind}-{calls}", marks=LONG) for kind in DATABASES for calls in (400, 10_000)],
+]
 
 Ask = Callable[[], Awaitable[Answered]]
 KINDS: dict[str, int] = {
@@ -47,7 +52,7 @@ def asking(callers: Callers, url: str, what: str, chance: random.Random) -> Ask:
     return partial(ask, url, **options[what])
 
 
-@pytest.mark.parametrize("calls", SIZES)
+@pytest.mark.parametrize(("kind", "calls"), SIZES)
 async def test_a_mix_of_everything(database: str, calls: int) -> None:
     chance = random.Random(7)
     kinds = chance.choices([*KINDS], [*KINDS.values()], k=calls)

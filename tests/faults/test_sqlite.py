@@ -35,7 +35,7 @@ class Contention(NamedTuple):
 
 
 CONTENTIONS = [
-    pytest.param(Contention(2_000, 1.0), id="2000"),
+    pytest.param(Contention(800, 1.0), id="800"),
     pytest.param(Contention(10_000, 3.0), id="10000", marks=pytest.mark.slow),
 ]
 

@@ -26,7 +26,8 @@ from .auditor import complaints, read_books
 OLDEST = "0001"
 FUNDS = 10**12
 HELD, COST = 10, 7
-SECONDS = 0.5  # of traffic before the migration, and after it
+ENOUGH = 20  # charges of each version before the migration, and after it
+PATIENCE = 30.0  # seconds for them: SQLite has no queue for its writers, one can take many turns in a row
 
 SYSTEM = "(kind, owner_id, balance, used, overdraft, unlimited) VALUES ('system', :owner, 0, 0, 0, :yes)"
 ACCOUNT = "(kind, owner_id, balance, used, overdraft, unlimited) VALUES (:kind, 1, :funds, 0, 0, :no)"
@@ -155,10 +156,15 @@ async def traffic(charge: Callable[[str], Awaitable[None]], prefix: str, callers
             over = True
 
 
+async def _until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not done():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
+            await asyncio.sleep(0.05)
+
+
 async def test_an_upgrade_below_traffic(database: str) -> None:
     async with older(database) as before, traffic(before.charge, "old") as old:
-        await asyncio.sleep(SECONDS)
-        earlier = len(old)
+        await _until(lambda: len(old) >= ENOUGH)
         async with SQLStorage(database) as storage:
 
             async def charge(name: str) -> None:
@@ -167,9 +173,8 @@ async def test_an_upgrade_below_traffic(database: str) -> None:
 
             during = len(old)
             async with traffic(charge, "new") as new:
-                await asyncio.sleep(SECONDS)
+                await _until(lambda: min(len(old) - during, len(new)) >= ENOUGH)
             assert (await storage.pulse()).revision == 1
-    assert min(earlier, len(old) - during, len(new)) > 10
     books = await read_books(database)
     assert complaints(books, all_recorded=False) == []
     assert books.states() == {"settled": len(old) + len(new)}

@@ -1,4 +1,4 @@
-"""Empty databases of every kind, and what is in their tables.
+"""Empty databases of every kind, and what is in their tables. Who has no use for one without tables asks ``prepared``.
 
 ::
 
@@ -21,7 +21,7 @@ import os
 import secrets
 import socket
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -32,7 +32,21 @@ import asyncmy
 import asyncpg
 import pytest
 
-__all__ = ["KINDS", "Kind", "Row", "fresh", "or_skip", "redis_server", "rows", "run_apart", "server_of"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "Row",
+    "ask_mysql",
+    "end_others",
+    "fresh",
+    "mysql",
+    "or_skip",
+    "redis_server",
+    "rows",
+    "rows_of_each",
+    "run_apart",
+    "server_of",
+]
 
 Kind = Literal["sqlite", "postgres", "mysql"]
 Row = tuple[Any, ...]
@@ -72,14 +86,20 @@ def rows(url: str, sql: str) -> list[Row]:
 
     ``url`` may name a driver (``postgresql+asyncpg``). It blocks the thread that calls it for some milliseconds.
     """
+    (found,) = rows_of_each(url, sql)
+    return found
+
+
+def rows_of_each(url: str, *statements: str) -> list[list[Row]]:
+    """What each of the statements returns, one after the other on one connection."""
     split = urlsplit(url)
     match split.scheme.partition("+")[0]:
         case "sqlite":
-            return _rows_of_file(split.path.removeprefix("/"), sql)
+            return _rows_of_file(split.path.removeprefix("/"), statements)
         case "postgresql" | "postgres":
-            return run_apart(lambda: _rows_of_postgres(split._replace(scheme="postgresql").geturl(), sql))
+            return run_apart(lambda: _rows_of_postgres(split._replace(scheme="postgresql").geturl(), statements))
         case "mysql" | "mariadb":
-            return run_apart(lambda: _rows_of_mysql(split, sql))
+            return run_apart(lambda: _rows_of_mysql(split, statements))
         case scheme:
             raise ValueError(f"no driver for {scheme}")
 
@@ -118,44 +138,51 @@ def _drop(server: str, name: str) -> None:
         rows(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-def _rows_of_file(path: str, sql: str) -> list[Row]:
+def _rows_of_file(path: str, statements: Sequence[str]) -> list[list[Row]]:
     with closing(sqlite3.connect(path, timeout=_SECONDS)) as connection, connection:
-        return connection.execute(sql).fetchall()
+        return [connection.execute(sql).fetchall() for sql in statements]
 
 
-async def _rows_of_postgres(url: str, sql: str) -> list[Row]:
+async def _rows_of_postgres(url: str, statements: Sequence[str]) -> list[list[Row]]:
     connection = await asyncpg.connect(url, timeout=_SECONDS, command_timeout=_SECONDS)
     try:
-        return [tuple(row) for row in await connection.fetch(sql)]
+        return [[tuple(row) for row in await connection.fetch(sql)] for sql in statements]
     finally:
         await connection.close(timeout=_SECONDS)
 
 
-async def _rows_of_mysql(url: SplitResult, sql: str) -> list[Row]:
-    async with _mysql(url) as connection:
-        return await _ask(connection, sql)
+async def _rows_of_mysql(url: SplitResult, statements: Sequence[str]) -> list[list[Row]]:
+    async with mysql(url) as connection:
+        return [await ask_mysql(connection, sql) for sql in statements]
 
 
 async def _drop_of_mysql(url: SplitResult, name: str) -> None:
-    """Ends the database's connections first: a transaction that one of them left open would hold up the drop."""
-    async with _mysql(url) as connection:
-        await _ask(connection, f"SET SESSION lock_wait_timeout = {_SECONDS:.0f}")
-        for number, _user, _host, database, *_rest in await _ask(connection, "SHOW PROCESSLIST"):
-            if database == name:
-                await _end(connection, number)
-        await _ask(connection, f"DROP DATABASE IF EXISTS {name}")
+    async with mysql(url) as connection:
+        await ask_mysql(connection, f"SET SESSION lock_wait_timeout = {_SECONDS:.0f}")
+        await end_others(connection, name)
+        await ask_mysql(connection, f"DROP DATABASE IF EXISTS {name}")
+
+
+async def end_others(connection: asyncmy.Connection, database: str) -> bool:
+    """End whoever else is connected with the database, whose open transaction would hold up any change of its tables;
+    whether there was one."""
+    processes = await ask_mysql(connection, "SELECT id, connection_id(), db FROM information_schema.processlist")
+    others = [number for number, own, name in processes if name == database and number != own]
+    for number in others:
+        await _end(connection, number)
+    return bool(others)
 
 
 async def _end(connection: asyncmy.Connection, number: int) -> None:
     unknown_thread = 1094
     try:
-        await _ask(connection, f"KILL {number}")
+        await ask_mysql(connection, f"KILL {number}")
     except asyncmy.errors.MySQLError as error:
         if error.args[0] != unknown_thread:
             raise
 
 
-def _mysql(url: SplitResult) -> Any:
+def mysql(url: SplitResult) -> Any:
     return asyncmy.connect(
         host=url.hostname or "127.0.0.1",
         port=url.port or 3306,
@@ -168,7 +195,7 @@ def _mysql(url: SplitResult) -> Any:
     )
 
 
-async def _ask(connection: asyncmy.Connection, sql: str) -> list[Row]:
+async def ask_mysql(connection: asyncmy.Connection, sql: str) -> list[Row]:
     async with connection.cursor() as cursor:
         await cursor.execute(sql)
         return list(await cursor.fetchall()) if cursor.description else []

@@ -16,23 +16,31 @@ __all__ = ["audit", "rows"]
 Database = Path | str
 
 _CIRCUITS = {"user": (1, 2), "token": (3, 4), "budget": (5, 6)}
+_TABLES = (
+    "SELECT id, kind, owner_id, balance, overdraft, used FROM accounts",
+    "SELECT debit_account, credit_account, amount, kind, reservation_id FROM transfers",
+    "SELECT id, state, amount, cost, accounts, spare FROM reservations",
+    "SELECT account_id, spent FROM windows",
+)
 _INTO, _BACK = {"grant", "redemption"}, {"withdrawal"}
 
 
 def rows(database: Database, query: str) -> list[databases.Row]:
-    return databases.rows(f"sqlite:///{database}" if isinstance(database, Path) else database, query)
+    return databases.rows(_url(database), query)
+
+
+def _url(database: Database) -> str:
+    return f"sqlite:///{database}" if isinstance(database, Path) else database
 
 
 def audit(database: Database) -> None:
-    known = rows(database, "SELECT id, kind, owner_id, balance, overdraft, used FROM accounts")
+    known, transfers, reservations, windows = databases.rows_of_each(_url(database), *_TABLES)
     system = {number: owner for number, kind, owner, *_ in known if kind == "system"}
     kinds = {number: kind for number, kind, *_ in known if kind != "system"}
     kept = {number: (balance - overdraft, used) for number, _, _, balance, overdraft, used in known if number in kinds}
     net, used, waiting = Counter[int](), Counter[int](), Counter[int]()
     charges: dict[str, dict[int, int]] = {}
-    for debit, credit, amount, kind, reservation in rows(
-        database, "SELECT debit_account, credit_account, amount, kind, reservation_id FROM transfers"
-    ):
+    for debit, credit, amount, kind, reservation in transfers:
         account, other = (credit, debit) if debit in system else (debit, credit)
         grants, spent = _CIRCUITS[kinds[account]]
         assert system[other] == (grants if kind in _INTO | _BACK else spent)
@@ -44,9 +52,7 @@ def audit(database: Database) -> None:
             charges[reservation][account] = amount
         if kinds[account] == "budget":
             waiting[account] += {"charge": amount, "refill": -amount}.get(kind, 0)
-    for number, state, amount, cost, named, spare in rows(
-        database, "SELECT id, state, amount, cost, accounts, spare FROM reservations"
-    ):
+    for number, state, amount, cost, named, spare in reservations:
         accounts = json.loads(named)
         net.subtract(dict.fromkeys(accounts, amount if state == "held" else 0))
         charged = set(accounts) - set(json.loads(spare or "[]")) if cost else set()
@@ -54,6 +60,6 @@ def audit(database: Database) -> None:
     assert charges == {}, "charges without a reservation"
     assert {number: (net[number], used[number]) for number in kept} == kept
     returning = Counter[int]()
-    for number, spent in rows(database, "SELECT account_id, spent FROM windows"):
+    for number, spent in windows:
         returning[number] += spent
     assert +returning == +waiting

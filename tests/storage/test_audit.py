@@ -11,7 +11,8 @@ from typing import Any, get_args
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
-from servers.databases import KINDS, Kind, fresh, run_apart
+from servers.databases import KINDS, Kind, run_apart
+from servers.prepared import Prepared
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -70,10 +71,10 @@ class Kept:
 
 
 @pytest.fixture(params=KINDS)
-async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kept]:
+async def kept(request: pytest.FixtureRequest, tmp_path: Path, prepared: Prepared) -> AsyncIterator[Kept]:
     clock = Clock()
     async with AsyncExitStack() as stack:
-        url = stack.enter_context(fresh(request.param, tmp_path))
+        url = stack.enter_context(prepared(request.param, tmp_path))
         storage = await stack.enter_async_context(SQLStorage(url, clock=clock))
         await history(storage, clock)
         yield Kept(storage, url, clock)
@@ -246,10 +247,17 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Conne
     opened.engine.dispose()
 
 
-@given(damages, st.integers(0, 1_000))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
-def test_any_row_that_is_damaged_is_found(connection: tuple[Connection, Clock], damage: Any, which: int) -> None:
-    opened, clock = connection
+@pytest.mark.parametrize("examples", [50, pytest.param(1_000, marks=pytest.mark.slow)])
+def test_any_row_that_is_damaged_is_found(connection: tuple[Connection, Clock], examples: int) -> None:
+    @given(damages, st.integers(0, 1_000))
+    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+    def check(damage: Any, which: int) -> None:
+        _check_it_is_found(*connection, damage, which)
+
+    check()
+
+
+def _check_it_is_found(opened: Connection, clock: Clock, damage: Any, which: int) -> None:
     with opened.begin() as transaction:
         try:
             _damage(opened, damage, which)
@@ -289,9 +297,9 @@ def _key(table: Table, row: dict[str, Any]) -> ColumnElement[bool]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_books_are_audited_while_they_change(kind: Kind, tmp_path: Path) -> None:
+async def test_books_are_audited_while_they_change(kind: Kind, tmp_path: Path, prepared: Prepared) -> None:
     """Each audit sees one moment, between transactions, however many there are meanwhile."""
-    with fresh(kind, tmp_path) as url:
+    with prepared(kind, tmp_path) as url:
         async with SQLStorage(url) as storage:
             token = await storage.add_token(TokenDraft(name="ci", digest="d", quota=10**9))
             enough = asyncio.Event()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from servers.databases import KINDS, Kind, fresh, rows
+from servers.prepared import Prepared
 
 from oneapi_asgi.models import Balance, TokenDraft
 from oneapi_asgi.ports import Storage
@@ -47,12 +48,12 @@ asyncio.run(main())
 
 
 @pytest.fixture(params=["memory", *KINDS])
-async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
+async def storage(request: pytest.FixtureRequest, tmp_path: Path, prepared: Prepared) -> AsyncIterator[Storage]:
     async with AsyncExitStack() as stack:
         if request.param == "memory":
             storage: Storage = MemoryStorage()
         else:
-            storage = SQLStorage(stack.enter_context(fresh(request.param, tmp_path)))
+            storage = SQLStorage(stack.enter_context(prepared(request.param, tmp_path)))
         yield await stack.enter_async_context(storage)
         assert list(await storage.audit()) == []
 
@@ -63,7 +64,7 @@ class TestCodes(CodeContract):
         return storage
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["sqlite", *[pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:]]])
 async def test_redeemers_in_two_processes(kind: Kind, tmp_path: Path) -> None:
     await race(kind, tmp_path, codes=20, redeemers=5)
 

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from msgspec.structs import replace
-from servers.databases import Kind, fresh
+from servers.databases import Kind
+from servers.prepared import Prepared
 
 from oneapi_asgi.models import Checkpoint, Ended, Limit, Period, Reserve, Reserved, Settle, Settled, Short, TokenDraft
 from oneapi_asgi.ports import LedgerAnswer, LedgerOperation, Storage
@@ -222,13 +223,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 @contextmanager
-def bench(kind: Kind | None, folder: Path) -> Iterator[Bench]:
+def bench(kind: Kind | None, folder: Path, prepared: Prepared) -> Iterator[Bench]:
     """On an empty database of that kind, which is audited at the end (INV1); None is memory, anew for each example."""
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
         made = Bench(runner.get_loop(), lambda: MemoryStorage(clock=lambda: made.now))
         if kind is not None:
-            url = stack.enter_context(fresh(kind, folder))
+            url = stack.enter_context(prepared(kind, folder))
             storage = SQLStorage(url, clock=lambda _: made.now)
             made.run(storage.__aenter__())
             stack.callback(lambda: made.run(storage.__aexit__(None, None, None)))
@@ -240,8 +241,8 @@ def bench(kind: Kind | None, folder: Path) -> Iterator[Bench]:
             assert list(made.run(made.storage().audit())) == []
 
 
-def _run(kind: Kind | None, folder: Path, examples: int, steps: int) -> None:
-    with bench(kind, folder) as made:
+def _run(kind: Kind | None, folder: Path, prepared: Prepared, examples: int, steps: int) -> None:
+    with bench(kind, folder, prepared) as made:
         machine: Any = type("Machine", (LedgerMachine,), {"bench": made})
         run_state_machine_as_test(
             machine,
@@ -256,10 +257,10 @@ def _run(kind: Kind | None, folder: Path, examples: int, steps: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "examples", "steps"), [(None, 100, 30), ("sqlite", 20, 30), ("postgres", 5, 30), ("mysql", 5, 30)]
+    ("kind", "examples", "steps"), [(None, 50, 30), ("sqlite", 10, 30), ("postgres", 3, 30), ("mysql", 3, 30)]
 )
-def test_any_history(kind: Kind | None, examples: int, steps: int, tmp_path: Path) -> None:
-    _run(kind, tmp_path, examples, steps)
+def test_any_history(kind: Kind | None, examples: int, steps: int, tmp_path: Path, prepared: Prepared) -> None:
+    _run(kind, tmp_path, prepared, examples, steps)
 
 
 @pytest.mark.slow
@@ -267,5 +268,5 @@ def test_any_history(kind: Kind | None, examples: int, steps: int, tmp_path: Pat
 @pytest.mark.parametrize(
     ("kind", "examples", "steps"), [(None, 5_000, 50), ("sqlite", 400, 50), ("postgres", 100, 50), ("mysql", 100, 50)]
 )
-def test_very_many_histories(kind: Kind | None, examples: int, steps: int, tmp_path: Path) -> None:
-    _run(kind, tmp_path, examples, steps)
+def test_very_many_histories(kind: Kind | None, examples: int, steps: int, tmp_path: Path, prepared: Prepared) -> None:
+    _run(kind, tmp_path, prepared, examples, steps)

@@ -175,7 +175,7 @@ class Losing:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("kind", "settles"),
-    [(None, 1_000), ("sqlite", 1_000)]
+    [(None, 500), ("sqlite", 500)]
     + [pytest.param(kind, 10_000, marks=slow) for kind in (None, "sqlite", "postgres", "mysql")],
 )
 async def test_answers_that_get_lost_cost_nothing_twice(kind: Kind | None, settles: int, tmp_path: Path) -> None:

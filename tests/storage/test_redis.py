@@ -18,8 +18,8 @@ from test_rates import RateContract, Rates, ask
 
 from oneapi_asgi.announced import AnnouncedRevision
 from oneapi_asgi.errors import NotStarted
-from oneapi_asgi.health import CoolDown, SharedCoolDown
-from oneapi_asgi.models import Granted, Pulse, Refused
+from oneapi_asgi.health import Cause, SharedEjection, Standing
+from oneapi_asgi.models import Candidate, Channel, Granted, Pulse, Refused, Secret
 from oneapi_asgi.rates import LocalRates
 from oneapi_asgi.revision import Revision
 from oneapi_asgi.storage.redis import SharedRedis, tell
@@ -330,19 +330,26 @@ async def test_a_moved_revision_is_told_at_once_and_once(pair: tuple[SharedRedis
 
 
 async def test_one_replica_fails_and_all_let_the_key_rest(pair: tuple[SharedRedis, SharedRedis]) -> None:
-    healths: Sequence[SharedCoolDown] = [SharedCoolDown(CoolDown(60), redis.notices) for redis in pair]
+    healths: Sequence[SharedEjection] = [SharedEjection(redis.notices) for redis in pair]
     for redis in pair:
         await redis.notices.listening()
-    healths[0].failed(7, 1)
-    healths[0].failed(7, 1)
-    assert not healths[0].fit(7, 1)
-    await eventually(lambda: not healths[1].fit(7, 1))
-    assert healths[1].fit(7, 0)
-    healths[1].succeeded(7, 1)
-    assert (healths[0].fit(7, 1), healths[1].fit(7, 1)) == (False, True)
-    healths[1].failed(8, 0, retry_after=0.05)
-    await eventually(lambda: not healths[0].fit(8, 0) or healths[1].fit(8, 0))
-    await eventually(lambda: healths[0].fit(8, 0))
+    keyed, other = (Channel(id=number, name=f"c{number}", api_keys=(Secret("a"), Secret("b"))) for number in (7, 8))
+
+    def fail(health: SharedEjection, channel: Channel, cause: Cause, wait: float | None = None) -> None:
+        trial = health.begin(Candidate(channel, 1, "m"), forced=True)
+        assert not isinstance(trial, Standing)
+        trial.failed(cause, retry_after=wait, status=401)
+
+    for _ in range(4):
+        fail(healths[0], keyed, "auth")
+    await eventually(lambda: healths[1].standing(keyed, 1, "m").state == "out")
+    assert healths[1].standing(keyed, 1, "another").cause == "auth"
+    assert healths[1].standing(keyed, 0, "m").state == "fit"
+    assert healths[1].calm is False
+    fail(healths[1], other, "rate", 30.0)
+    await eventually(lambda: healths[0].standing(other, 1, "m").state == "cooling")
+    assert healths[0].standing(keyed, 1, "m").state == "cooling"  # of the same account
+    assert 29 < healths[0].standing(other, 1, "m").wait <= 30
 
 
 async def test_all_hear_what_somebody_else_tells(pair: tuple[SharedRedis, SharedRedis], prefix: str) -> None:

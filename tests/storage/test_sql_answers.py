@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from servers.databases import KINDS, fresh
+from servers.databases import KINDS
+from servers.prepared import Prepared
 
-from oneapi_asgi.models import Kept, Reserve, TokenDraft
+from oneapi_asgi.kept import Kept
+from oneapi_asgi.models import Reserve, TokenDraft
 from oneapi_asgi.storage.answers import PURGED_AT_ONCE
 from oneapi_asgi.storage.sql import answers, schema
 from oneapi_asgi.testing.idempotency_contract import claim, end, kept
@@ -21,8 +23,8 @@ BUSY = 8
 
 
 @pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with fresh(request.param, tmp_path) as url:
+def database(request: pytest.FixtureRequest, tmp_path: Path, prepared: Prepared) -> Iterator[str]:
+    with prepared(request.param, tmp_path) as url:
         yield url
 
 

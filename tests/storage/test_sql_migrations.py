@@ -12,10 +12,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from servers.databases import KINDS, fresh, rows
+from msgspec.structs import replace
+from servers.databases import KINDS, fresh, rows, run_apart
 from sqlalchemy import Connection, inspect, text
 
-from oneapi_asgi.models import Reserve, Settle, Settled, TokenDraft
+from oneapi_asgi.models import Channel, Reserve, Settle, Settled, TokenDraft
 from oneapi_asgi.storage import StorageError
 from oneapi_asgi.storage.sql import SQLStorage, opening
 from oneapi_asgi.storage.sql.migrations import configuration
@@ -67,8 +68,25 @@ async def schema_of(url: str) -> dict[str, Any]:
         return await storage.run(described)
 
 
+def in_no_order(tables: dict[str, Any]) -> dict[str, Any]:
+    """Of the columns either: one that is made again comes last."""
+    return {
+        name: table | {"columns": sorted(table["columns"], key=lambda column: str(column["name"]))}
+        for name, table in tables.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A database that does not take back a migration as a whole, and its tables in the end, whose cases follow each
+    other: each leaves what it began with."""
+    with fresh("mysql", tmp_path_factory.mktemp("migrated")) as url:
+        rows(url, UNMIGRATED)
+        yield url, in_no_order(run_apart(lambda: schema_of(url)))
+
+
 def first_schema(url: str) -> None:
-    """What the first version left, with a token, a hold that is open, and three records of two days."""
+    """What the first version left, with a channel, a token, a hold that is open, and three records of two days."""
     from alembic import command
 
     async def make() -> None:
@@ -82,9 +100,9 @@ def first_schema(url: str) -> None:
             await readers.close()
 
     def fill(connection: Connection) -> None:
-        group = connection.dialect.identifier_preparer.quote("group")
+        group, groups = map(connection.dialect.identifier_preparer.quote, ("group", "groups"))
         for statement in FIRST:
-            connection.execute(text(statement.replace("{group}", group)))
+            connection.execute(text(statement.replace("{group}", group).replace("{groups}", groups)))
 
     def migrate(connection: Connection) -> None:
         opening._collate(connection)
@@ -110,7 +128,12 @@ HOLD = (
     "INSERT INTO reservations (id, state, amount, cost, accounts, lease_until, created_at) "
     "VALUES ('a', 'held', 60, 0, '[6, 5]', 9e9, 1.0)"
 )
+OLD_CHANNEL = (
+    "INSERT INTO channels (name, provider, api_keys, models, model_map, {groups}, priority, weight, enabled, declared) "
+    "VALUES ('old', 'openai', '[]', '[\"*\"]', '{}', '[\"vip\"]', 0, 1, true, false)"
+)
 FIRST = (
+    OLD_CHANNEL,
     "INSERT INTO meta VALUES ('revision', 3)",
     "INSERT INTO users (name, {group}, admin, enabled, created_at) VALUES ('root', 'default', true, true, 1.0)",
     *(ACCOUNT.format("system", number, 0, "true") for number in range(1, 5)),
@@ -149,6 +172,28 @@ def test_every_migration_is_known() -> None:
     assert tuple(reversed([script.revision for script in scripts])) == REVISIONS
 
 
+async def test_a_replica_of_the_version_before_goes_on_to_write(database: str) -> None:
+    """It names the columns that it knows."""
+    async with SQLStorage(database) as storage:
+        quote = "`groups`" if database.startswith("mysql") else '"groups"'
+        rows(database, OLD_CHANNEL.replace("{groups}", quote))
+        (channel,) = await storage.list_channels()
+        assert channel == Channel(id=channel.id, name="old", groups=("vip",))
+        changed = replace(
+            channel,
+            dialects=("openai",),
+            options={"a": "b"},
+            unsupported="refuse",
+            concurrent_calls=4,
+            concurrent_calls_per_key=2,
+            enabled=False,
+            disabled_because="HTTP 401",
+        )
+        await storage.save_channel(changed)
+        rows(database, "UPDATE channels SET weight = 5")
+        assert await storage.list_channels() == [replace(changed, weight=5)]
+
+
 async def test_what_the_first_version_left_is_there(database: str) -> None:
     await asyncio.to_thread(first_schema, database)
     async with SQLStorage(database) as storage:
@@ -166,30 +211,36 @@ async def test_what_the_first_version_left_is_there(database: str) -> None:
             (19700102, 7, 1, 1, 30, 10, 0, 0.5),
         ]
         assert (await storage.add_token(TokenDraft(name="new", digest="n"))).id == 2
+        assert await storage.list_channels() == [Channel(id=1, name="old", groups=("vip",))]
     audit(database)
 
 
-@pytest.mark.parametrize("broken_off", ["DROP TABLE codes", "ALTER TABLE accounts DROP COLUMN period"])
-async def test_a_migration_that_broke_off_is_carried_on(database: str, broken_off: str) -> None:
+@pytest.mark.parametrize(
+    ("revision", "broken_off"),
+    [
+        ("0001", "DROP TABLE codes"),
+        ("0001", "ALTER TABLE accounts DROP COLUMN period"),
+        ("0002", "ALTER TABLE channels DROP COLUMN options"),
+        ("0002", "DROP TABLE objects"),
+        ("0002", "DROP INDEX ix_notes_keep_until ON notes"),
+        ("0003", "ALTER TABLE channels DROP COLUMN disabled_because"),
+    ],
+)
+async def test_a_migration_that_broke_off_is_carried_on(
+    migrated: tuple[str, dict[str, Any]], revision: str, broken_off: str
+) -> None:
     """Where each change of a table is final at once, which leaves a part of them."""
-    if not database.startswith("mysql"):
-        pytest.skip("this database takes back a migration as a whole")
-    rows(database, UNMIGRATED)
-    before = await schema_of(database)
+    database, before = migrated
     rows(database, broken_off)
-    rows(database, f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
-    after = await schema_of(database)
-    for table in after.values():  # a column that is made again comes last
-        table["columns"].sort(key=lambda column: column["name"])
-    for table in before.values():
-        table["columns"].sort(key=lambda column: column["name"])
-    assert after == before
+    rows(database, f"UPDATE {VERSION_TABLE} SET version_num = '{revision}'")
+    assert in_no_order(await schema_of(database)) == before
 
 
 async def test_a_start_that_broke_off_is_carried_on(database: str) -> None:
     before = await schema_of(database)
     rows(database, "DROP TABLE codes")
     rows(database, "DROP TABLE answers")
+    rows(database, "DROP TABLE objects")
     rows(database, f"UPDATE {VERSION_TABLE} SET version_num = 'begun'")
     assert await schema_of(database) == before
 

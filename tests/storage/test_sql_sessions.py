@@ -13,6 +13,7 @@ import anyio
 import pytest
 from servers.databases import fresh, rows
 from servers.own import OwnMariaDB, OwnPostgres, OwnServer
+from servers.prepared import Prepared
 from sqlalchemy import Connection, event, text
 
 from oneapi_asgi.models import Reserve, Reserved, Settle, Settled, TokenDraft
@@ -30,8 +31,8 @@ SLEEP = {"postgresql": "SELECT pg_sleep(:seconds)", "mysql": "SELECT SLEEP(:seco
 
 
 @pytest.fixture(params=SERVERS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with fresh(request.param, tmp_path) as url:
+def database(request: pytest.FixtureRequest, tmp_path: Path, prepared: Prepared) -> Iterator[str]:
+    with prepared(request.param, tmp_path) as url:
         yield url
 
 
@@ -76,7 +77,8 @@ async def connections(storage: Opened) -> int:
     return int(await storage.run(lambda c: c.scalar(text(COUNT[url.drivername]), {"name": url.database})) or 0)
 
 
-async def test_cancelled_callers_get_nobody_elses_answer(storage: Opened) -> None:
+@pytest.mark.parametrize("seconds", [0.6, pytest.param(5.0, marks=pytest.mark.slow)])
+async def test_cancelled_callers_get_nobody_elses_answer(storage: Opened, seconds: float) -> None:
     chance = random.Random(1)
     for number in range(50):
         await storage.add_token(TokenDraft(name=str(number), digest=str(number)))
@@ -84,7 +86,7 @@ async def test_cancelled_callers_get_nobody_elses_answer(storage: Opened) -> Non
 
     async def churn() -> None:
         nonlocal asked, cancelled
-        while time.monotonic() < end:
+        while time.monotonic() < end or min(asked, cancelled) <= 50:
             digest = str(chance.randrange(50))
             try:
                 async with asyncio.timeout(chance.uniform(0, 0.01)):
@@ -95,15 +97,16 @@ async def test_cancelled_callers_get_nobody_elses_answer(storage: Opened) -> Non
             except TimeoutError:
                 cancelled += 1
 
-    end = time.monotonic() + 1.5
-    await asyncio.gather(*[churn() for _ in range(20)])
+    end = time.monotonic() + seconds
+    async with asyncio.timeout(30):
+        await asyncio.gather(*[churn() for _ in range(20)])
     assert asked > 50
     assert cancelled > 50
     assert await connections(storage) <= 9, "four to write and four to read, and the one that asks"
 
 
 async def test_nobody_waits_long_for_a_session(storage: Opened) -> None:
-    busy = [asyncio.create_task(storage._write(sleep(2.5))) for _ in range(4)]
+    busy = [asyncio.create_task(storage._write(sleep(1.7))) for _ in range(4)]
     await asyncio.sleep(0)
     took = await seconds_to_fail(storage._write(sleep(0)))
     assert took == pytest.approx(sessions._WAIT, abs=0.4)
@@ -112,14 +115,17 @@ async def test_nobody_waits_long_for_a_session(storage: Opened) -> None:
     await storage._write(sleep(0))
 
 
-async def test_a_statement_that_takes_too_long_is_broken_off(storage: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seconds", [1.5, pytest.param(5.0, marks=pytest.mark.slow)])
+async def test_a_statement_that_takes_too_long_is_broken_off(
+    storage: Opened, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await storage.add_user("bob", wallet=1_000)
     account = (await storage.add_token(TokenDraft(name="ci", digest="d", user="bob"))).accounts[-1]
     monkeypatch.setattr(sessions, "LIMIT", 0.3)
 
     def spend_and_sleep(connection: Connection) -> None:
         connection.execute(text("UPDATE accounts SET used = 77"))
-        sleep(5)(connection)
+        sleep(seconds)(connection)
 
     assert await seconds_to_fail(storage._write(spend_and_sleep)) == pytest.approx(0.35, abs=0.25)
     monkeypatch.undo()
@@ -133,7 +139,9 @@ async def test_a_statement_that_takes_too_long_is_broken_off(storage: Opened, mo
                 await asyncio.sleep(0.1)
 
 
-async def test_a_server_that_hangs(server: OwnServer, url: str) -> None:
+@pytest.mark.parametrize("limit", [2.0, pytest.param(sessions.LIMIT, marks=pytest.mark.slow)])
+async def test_a_server_that_hangs(server: OwnServer, url: str, limit: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "LIMIT", limit)
     async with SQLStorage(url) as storage:
         token = await storage.add_token(TokenDraft(name="ci", digest="d", quota=100))
         await asyncio.gather(*[storage.find_token("d") for _ in range(4)])

@@ -139,7 +139,6 @@ STREAMS = [
         + COMPLETED,
         preamble=len(CREATED + ITEM),
         usage=Usage(input=7, output=2),
-        done=False,
         output=2,
     ),
     Recorded(

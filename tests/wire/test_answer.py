@@ -162,3 +162,72 @@ def test_no_bytes_break_the_reader(events: list[bytes]) -> None:
 )
 def test_bodies(body: bytes, answer: Answer) -> None:
     assert read_answer(body) == answer
+
+
+@pytest.mark.parametrize(
+    ("told", "failed"),
+    [
+        ('"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}', True),
+        ('"base_resp":{"status_code":0,"status_msg":""},"choices":[]', False),
+        ('"base_resp":"odd","choices":[]', False),
+        ('"error_code":336003,"error_msg":"no"', True),
+        ('"error_code":0,"choices":[]', False),
+        ('"error":null,"choices":[]', False),
+    ],
+)
+def test_an_error_under_a_status_of_success(told: str, failed: bool) -> None:
+    body = f"{{{told}}}".encode()
+    assert read_answer(body).failed is failed
+    reader = StreamReader()
+    reader.read(b"data: " + body + b"\n\n")
+    assert reader.failed is failed
+
+
+@pytest.mark.parametrize(
+    ("told", "failed"),
+    [
+        ('"code":1302,"msg":"rate"', True),
+        ('"code":"Throttling","message":"slow down"', True),
+        ('"code":"success","message":"x"', False),
+        ('"code":200,"message":"fine"', False),
+        ('"code":1302', False),
+        ('"code":"print()","message":"x","choices":[]', False),
+        ('"code":9,"msg":"x","data":[]', False),
+        ('"code":9,"msg":"x","usage":{"prompt_tokens":1}', False),
+    ],
+)
+def test_a_code_in_the_place_of_an_answer(told: str, failed: bool) -> None:
+    assert read_answer(f"{{{told}}}".encode()).failed is failed
+
+
+def skimmed(*events: bytes) -> StreamReader:
+    """As a passage does: what is not plain is read."""
+    reader = StreamReader()
+    for run in events:
+        end = reader.skim(run)
+        if end < len(run):
+            reader.read(run[end:])
+    return reader
+
+
+PLAIN = {"index": 0, "delta": {"content": "a"}, "finish_reason": None}
+COUNTS = {"prompt_tokens": 5, "completion_tokens": 7}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"usage": COUNTS, "choices": [PLAIN]},
+        {"choices": [{"usage": COUNTS, **PLAIN}]},
+        {"error": {"message": "no"}, "choices": [PLAIN]},
+        {"choices": [{"index": 1, "delta": {}, "finish_reason": "stop"}, PLAIN]},
+        {"choices": [{**PLAIN, "delta": {"content": 'say "usage": 7 and "key": 8'}}]},
+    ],
+)
+@pytest.mark.parametrize("runs", [1, 2])
+def test_what_stands_before_the_end_of_an_event_is_seen(fields: dict[str, object], runs: int) -> None:
+    events = [event({"choices": [PLAIN]}), event({"choices": [PLAIN]}), event(fields)]
+    given = [events[0], *events[1:]] if runs == 1 else [events[0], b"".join(events[1:])]
+    one, other = skimmed(*given), read(*events)
+    assert (one.usage, one.failed, one.finished) == (other.usage, other.failed, other.finished)
+    assert one.output >= 2

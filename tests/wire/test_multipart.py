@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from oneapi_asgi.errors import BadRequest
 from oneapi_asgi.wire.multipart import boundary_of, form_fields
-from oneapi_asgi.wire.operations import OPERATIONS
+from oneapi_asgi.wire.openai.paths import OPERATIONS
 from oneapi_asgi.wire.request import Head, Request, parse_request
 
 BOUNDARY = "----WebKitFormBoundaryX"

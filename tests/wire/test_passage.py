@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from oneapi_asgi.errors import UpstreamFailed
 from oneapi_asgi.models import Usage
-from oneapi_asgi.wire.openai import OPENAI
+from oneapi_asgi.wire.openai.format import OPENAI
 from oneapi_asgi.wire.passage import Passage
 from oneapi_asgi.wire.sse import EventTooLargeError
 
@@ -150,7 +150,6 @@ def test_an_event_without_end_is_refused() -> None:
         (ROLE + HELLO + STOP[:-1], b"\n" + DONE),
         (ROLE + HELLO + STOP + DONE, b""),
         (ROLE + HELLO + STOP + DONE[:-2], b"\n\n"),
-        (ROLE + HELLO + STOP + DONE + DONE, b""),
         (ROLE + HELLO + DONE, b""),
         (ROLE + HELLO, b""),
         (event({"error": {"message": "x"}}), b""),
@@ -218,9 +217,33 @@ def test_counting_waits_until_after_the_send() -> None:
 
 def test_usage_after_the_end_still_counts() -> None:
     passage = Passage(ends_with_done=True)
-    stream = HELLO + STOP + DONE + REPORT
-    assert passed(passage, [stream]) == stream
+    stream = HELLO + STOP + DONE
+    assert passed(passage, [stream + REPORT]) == stream
     assert passage.reader.usage == COUNTED
+
+
+AFTER = {
+    "the terminator again": DONE,
+    "content": HELLO,
+    "an error": event({"error": {"message": "x"}}),
+    "a comment": b": bye\n\n",
+    "no JSON": b"data: <html>\n\n",
+    "half an event": b"data: {",
+}
+
+
+@pytest.mark.parametrize("what", AFTER)
+def test_nothing_passes_after_the_terminator(what: str) -> None:
+    """Wherever the stream is cut, nor does anything there change what the answer was."""
+    whole = ROLE + HELLO + STOP + DONE
+    for end in (b"\n", b"\r\n", b"\r"):
+        stream, after = whole.replace(b"\n", end), AFTER[what].replace(b"\n", end)
+        for place in range(len(stream) - 40, len(stream + after) + 1):
+            passage = Passage(ends_with_done=True)
+            given = passed(passage, cut_at(stream + after, place))
+            passing = after if what == "a comment" else b""  # which means nothing
+            assert given.rstrip(b"\r\n") == (stream + passing).rstrip(b"\r\n")
+            assert (passage.whole, passage.reader.failed, passage.reader.output) == (True, False, 1)
 
 
 @pytest.mark.parametrize(

@@ -181,3 +181,12 @@ def test_a_large_event_in_small_pieces_takes_linear_time(ends: bytes) -> None:
     assert len(framer.feed(ends)) == 8 * 1024 * 1024 + len(ends)
     assert framer.rest == b""
     assert time.perf_counter() - started < 1
+
+
+@given(st.lists(LINES, max_size=12))
+@example([b"data", b"data: x"])
+def test_an_event_of_many_lines_is_read_as_any_other(lines: list[bytes]) -> None:
+    lines = [line for line in lines if line] * 200 + [b"data: end"]
+    event = b"\n".join(lines) + b"\n\n"
+    assert event_data(event) == reference_datas(event)[0]
+    assert event_data(event.replace(b"\n", b"\r")) == event_data(event)

@@ -1,0 +1,25 @@
+"""What all tests have: a look at what they leave behind, the table of figures, and databases that are used again."""
+
+from __future__ import annotations
+
+import gc
+
+from lab.figures import figure, pytest_terminal_summary
+from leaks import asyncio_complains, no_task_left, pytest_collection_modifyitems
+from servers.prepared import prepared
+
+__all__ = [
+    "asyncio_complains",
+    "figure",
+    "no_task_left",
+    "prepared",
+    "pytest_collection_finish",
+    "pytest_collection_modifyitems",
+    "pytest_terminal_summary",
+]
+
+
+def pytest_collection_finish() -> None:
+    """The tests themselves, which are many, are not to be walked over each time that garbage is looked for."""
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,134 @@
+"""How a channel is asked: dialects, options, and keys that are more than a word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from oneapi_asgi.settings import ChannelSettings, SettingsError, load_settings, read_section
+
+CHANNEL = '[[channels]]\nname = "a"\napi_key = "k"\n'
+
+
+def load(tmp_path: Path, text: str, environ: Mapping[str, str] = {}) -> ChannelSettings:
+    path = tmp_path / "oneapi.toml"
+    path.write_text(text, encoding="utf-8")
+    [channel] = load_settings(path, environ).channels
+    return channel
+
+
+def mistakes(tmp_path: Path, text: str) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, text)
+    return caught.value.lines
+
+
+MISTAKES = [
+    (CHANNEL + "dialects = []", "channels[0].dialects: must not be empty"),
+    (
+        CHANNEL + 'dialects = ["Anthropic"]',
+        'channels[0].dialects[0] = "Anthropic": no such dialect; did you mean "anthropic"?',
+    ),
+    (
+        CHANNEL + 'dialects = ["openai", "xyz"]',
+        (
+            'channels[0].dialects[1] = "xyz": no such dialect; there are anthropic, bedrock, cohere, coze, deepl, '
+            "dify, gemini, ollama, openai, replicate, responses"
+        ),
+    ),
+    (
+        CHANNEL + 'options = ["region=eu"]',
+        'channels[0].options: must be a table of texts, such as { region = "eu-west-1" }',
+    ),
+    (CHANNEL + "options = { tier = 1 }", "channels[0].options.tier = 1: must be a text"),
+    (CHANNEL + "concurrent_calls = 0", "channels[0].concurrent_calls = 0: must be between 1 and 1000000"),
+    (CHANNEL + "concurrent_calls_per_key = 1.5", "channels[0].concurrent_calls_per_key = 1.5: must be a whole number"),
+    (CHANNEL + 'unsupported = "ignore"', 'channels[0].unsupported = "ignore": must be one of "drop", "refuse"'),
+    (
+        CHANNEL + 'provider = "bedrock"\noptions = { base_model = "amazon.nova" }',
+        'channels[0].options.region: missing; provider "bedrock" needs it: AWS region, such as us-east-1',
+    ),
+    (
+        CHANNEL + 'provider = "bedrock"\noptions = { region = "eu-west-1", gardrail = "x" }',
+        'channels[0].options.gardrail: no such option; did you mean "guardrail"?',
+    ),
+    (
+        CHANNEL + 'options = { quirks = "strem_only" }',
+        'channels[0].options.quirks: there is no quirk "strem_only"; did you mean "stream_only"?',
+    ),
+    (
+        CHANNEL + 'options = { quirks = "top_k, -usage_options" }',
+        'channels[0].options.quirks: there is no quirk "-usage_options"; did you mean "usage_option"?',
+    ),
+    (
+        '[[channels]]\nname = "a"\napi_key = "Bearer hunter2"\n',
+        'channels[0].api_key: must be the key alone, without "Bearer"',
+    ),
+    (
+        '[[channels]]\nname = "a"\napi_keys = ["k", "basic hunter2"]\n',
+        'channels[0].api_keys[1]: must be the key alone, without "basic"',
+    ),
+    (
+        CHANNEL + 'base_url = "https://a.test/v1/chat/completions/"',
+        (
+            'channels[0].base_url = "https://a.test/v1/chat/completions/": must be what precedes the paths of '
+            "requests: leave out /chat/completions"
+        ),
+    ),
+    (
+        CHANNEL + 'base_url = "https://a.test/v1beta/models/m:generateContent"',
+        (
+            'channels[0].base_url = "https://a.test/v1beta/models/m:generateContent": must be what precedes the paths '
+            "of requests: leave out :generateContent"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), MISTAKES, ids=[line.partition(":")[0] for _, line in MISTAKES])
+def test_a_mistake_is_told_with_its_place_value_and_remedy(tmp_path: Path, text: str, line: str) -> None:
+    assert mistakes(tmp_path, text) == (line,)
+
+
+def test_a_mistake_in_an_option_is_told_by_the_name_it_was_given_under() -> None:
+    section = {"name": "a", "api_key": "k", "options": {"region": ""}, "base_url": "x"}
+    with pytest.raises(SettingsError) as caught:
+        read_section(ChannelSettings, section, {}, {"options": "--option", "base_url": "--base-url"})
+    assert [line.partition(" = ")[0] for line in caught.value.lines] == ["--option.region", "--base-url"]
+
+
+def test_a_key_may_be_the_json_of_an_account(tmp_path: Path) -> None:
+    account = {"type": "service_account", "private_key": "-----BEGIN-----\nü\n", "project_id": "p"}
+    (tmp_path / "account.json").write_text(json.dumps(account, indent=2, ensure_ascii=False))
+    text = '[[channels]]\nname = "a"\nprovider = "vertex"\n'
+    for written in ('api_key = "file:account.json"', 'api_keys = ["file:account.json"]', 'api_key = "env:ACCOUNT"'):
+        channel = load(tmp_path, text + written, {"ACCOUNT": json.dumps(account)})
+        [key] = channel.channel().api_keys
+        assert json.loads(key.reveal()) == account
+        assert key.reveal().isascii()
+        assert key.reveal().isprintable()
+    assert mistakes(tmp_path, text + 'api_key = "{hunter2"') == ("channels[0].api_key: begins like JSON, and is none",)
+    assert mistakes(tmp_path, f"{text}api_key = '{'{' * 50_000}'") != ()
+
+
+@pytest.mark.parametrize("provider", ["proxy", "azure", "vertex"])
+def test_a_key_may_be_all_that_its_header_says(tmp_path: Path, provider: str) -> None:
+    text = f'[[channels]]\nname = "a"\nprovider = "{provider}"\nbase_url = "https://a.test"\napi_key = "Bearer t"\n'
+    [key] = load(tmp_path, text).channel().api_keys
+    assert key.reveal() == "Bearer t"
+
+
+def test_a_base_url_of_its_own_may_have_options_of_its_own(tmp_path: Path) -> None:
+    text = '[[channels]]\nname = "a"\nbase_url = "https://{site}.test/v1"\napi_key = "k"\noptions = { site = "b" }'
+    assert load(tmp_path, text).options == {"site": "b"}
+
+
+def test_a_base_url_of_its_own_may_say_what_an_option_would(tmp_path: Path) -> None:
+    text = '[[channels]]\nname = "a"\nprovider = "bedrock"\napi_key = "k"\n'
+    channel = load(tmp_path, text + 'base_url = "https://bedrock-runtime.eu-west-1.amazonaws.com"')
+    assert channel.options == {}
+    channel = load(tmp_path, text + 'options = { region = "eu-west-1" }')
+    assert channel.options == {"region": "eu-west-1"}
