@@ -22,8 +22,8 @@ _CODES = (
     .outerjoin(users, users.c.id == codes.c.user_id)
     .order_by(codes.c.id)
 )
-_FIND = select(codes.c.id, codes.c.amount, codes.c.expires_at, codes.c.redeemed_at).where(
-    codes.c.digest == bindparam("wanted")
+_FIND = select(codes.c.id, codes.c.amount, codes.c.expires_at, codes.c.redeemed_at, codes.c.enabled).where(
+    codes.c.digest == bindparam("wanted"), codes.c.deleted_at.is_(None)
 )
 
 
@@ -41,7 +41,7 @@ def add_codes(connection: Connection, drafts: Sequence[CodeDraft], clock: Clock)
 
 def list_codes(connection: Connection) -> list[Code]:
     """See ``ports.CodeAdmin.list_codes``."""
-    return [Code(**row) for row in connection.execute(_CODES).mappings()]
+    return [Code(**row) for row in connection.execute(_CODES.where(codes.c.deleted_at.is_(None))).mappings()]
 
 
 def redeem(connection: Connection, digest: str, user: str, circuits: Circuits, clock: Clock) -> int:
@@ -52,9 +52,14 @@ def redeem(connection: Connection, digest: str, user: str, circuits: Circuits, c
         raise KeyError(digest)
     now = moment(connection, clock)
     check_redeemable(code.redeemed_at, code.expires_at, now)
-    unused = and_(codes.c.id == code.id, codes.c.redeemed_at.is_(None))
+    if not code.enabled:
+        raise ValueError("this code has been disabled")
+    unused = and_(
+        codes.c.id == code.id, codes.c.redeemed_at.is_(None), codes.c.enabled, codes.c.deleted_at.is_(None),
+        codes.c.amount == code.amount,
+    )  # fmt: skip
     if not connection.execute(update(codes).where(unused).values(user_id=owner, redeemed_at=now)).rowcount:
-        check_redeemable(now, code.expires_at, now)  # another one was faster
+        raise ValueError("this code was redeemed already, or has just been changed")  # another one was faster
     wallet = select(accounts.c.id).where(accounts.c.kind == "user", accounts.c.owner_id == owner)
     credit(connection, connection.scalars(wallet).one(), code.amount, circuits, clock, kind="redemption")
     return int(code.amount)

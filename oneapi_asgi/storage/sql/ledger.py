@@ -30,6 +30,7 @@ __all__ = [
     "change_quotas",
     "credit",
     "expire",
+    "leave",
     "moment",
     "open_accounts",
     "set_funds",
@@ -340,6 +341,23 @@ def set_funds(
         for account in books.accounts.values():
             set_quota(account, before, after)
         books.save_funds()
+
+
+def leave(
+    connection: Connection, number: int, amount: int | None, circuits: Circuits, clock: Clock, *, grain: int = 1
+) -> int:
+    """Have so much left in an account, None for no bound, and give what was moved to that end: nothing where there is
+    less than ``grain`` more in it."""
+    with _books(connection, circuits, clock) as books:
+        books.open_accounts([number])
+        account = books.accounts[number]
+        was_unlimited, account.unlimited = account.unlimited, amount is None
+        moved = 0 if amount is None else amount - account.net
+        if not was_unlimited and -grain < moved <= 0:
+            moved = 0
+        account.move(moved)
+        books.save_funds()
+    return moved
 
 
 def open_accounts(

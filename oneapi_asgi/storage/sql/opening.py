@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from .. import StorageError
 from . import sqlite
+from .desk import schema as _desk  # noqa: F401 - its tables belong to the metadata
 from .runner import Runner
 from .schema import REVISIONS, VERSION_TABLE, metadata, version
 

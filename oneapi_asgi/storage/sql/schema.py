@@ -29,7 +29,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     literal_column,
+    true,
 )
 
 from ...models import Usage
@@ -63,7 +65,7 @@ __all__ = [
     "windows",
 ]
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """The migrations, oldest first. An empty database gets the tables below at once, marked with the last of these."""
 
 VERSION_TABLE = "oneapi_asgi_version"
@@ -124,6 +126,24 @@ users = Table(
     Column("admin", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
+    # A person, if it is one. ``admin`` follows ``role``; ``epoch`` grows when all sessions are to end.
+    Column("role", Integer, nullable=False, server_default="1"),
+    Column("display_name", _NAME, nullable=False, server_default=""),
+    Column("email", _NAME),
+    Column("password", _NAME),
+    Column("must_change_password", Boolean, nullable=False, server_default=false()),
+    Column("totp", Text),
+    Column("totp_step", BigInteger, nullable=False, server_default="0"),
+    Column("access_digest", _DIGEST),
+    Column("invite_code", _ID),
+    Column("inviter_id", BigInteger),
+    Column("remind_below", BigInteger),
+    Column("reminded", Boolean, nullable=False, server_default=false()),
+    Column("last_login_at", Double),
+    Column("deleted_at", Double),
+    Index(None, "email", unique=True),
+    Index(None, "access_digest", unique=True),
+    Index(None, "invite_code", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -198,6 +218,9 @@ tokens = Table(
     Column("requests_per_minute", BigInteger),
     Column("declared", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
+    # In place of the owner's; None is that.
+    Column("group", _NAME),
+    Column("deleted_at", Double),
     UniqueConstraint("user_id", "name"),
     sqlite_autoincrement=True,
 )
@@ -224,6 +247,22 @@ channels = Table(
     Column("concurrent_calls", BigInteger),
     Column("concurrent_calls_per_key", BigInteger),
     Column("disabled_because", _NAME, nullable=False, server_default=""),
+    # What goes along with each call: headers and parameters (JSON), a prompt; and through which proxy.
+    Column("headers", Text),
+    Column("parameters", Text),
+    Column("system_prompt", Text),
+    Column("proxy", Text),
+    # JSON: of keys that are not to be used the digests, with why.
+    Column("disabled_keys", Text),
+    # For those who look after it.
+    Column("tag", _NAME, nullable=False, server_default=""),
+    Column("note", Text),
+    Column("test_model", _NAME, nullable=False, server_default=""),
+    Column("created_at", Double, nullable=False, server_default="0"),
+    Column("tested_at", Double),
+    Column("response_time", Double),
+    Column("balance", BigInteger),
+    Column("balance_at", Double),
     # Ids are never used twice: records go on to name the channels that are gone.
     sqlite_autoincrement=True,
 )
@@ -328,6 +367,7 @@ daily_totals = Table(
     _money("cost"),
     Column("duration", Double, nullable=False),
     *[Column(part, BigInteger, nullable=False) for part in TOTALLED],
+    Index(None, "user_id"),
     sqlite_with_rowid=False,
 )
 
@@ -385,6 +425,9 @@ codes = Table(
     Column("user_id", BigInteger),
     Column("redeemed_at", Double),
     Column("created_at", Double, nullable=False),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    Column("creator_id", BigInteger),
+    Column("deleted_at", Double),
     CheckConstraint("amount > 0", name="amount"),
     sqlite_autoincrement=True,
 )

@@ -15,6 +15,7 @@ from ...kept import Claim, Conclude, Kept, KeptNote, OwnedObject
 from ...models import Balance, CallRecord, Channel, Limit, Price, Pulse, Token, TokenDraft, TokenStatus, User
 from ...ports import LedgerAnswer, LedgerOperation
 from ...queries import Code, CodeDraft, Difference, Dimension, RecordPage, RecordQuery, Total
+from ..gathering import Gathering
 from . import answers, channels, codes, keeping, ledger, limits, opening, tokens
 from .audit import audit
 from .declare import declare
@@ -56,6 +57,7 @@ class SQLStorage:
         self._url = opening.parse(url)
         self._clock = clock
         self._opened: _Opened | None = None
+        self._tokens = Gathering(self._find_tokens)
 
     async def __aenter__(self) -> Self:
         """
@@ -84,18 +86,28 @@ class SQLStorage:
         await opened.closing.aclose()
 
     @property
+    def circuits(self) -> Circuits:
+        return self._open.circuits
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    @property
     def _open(self) -> _Opened:
         if self._opened is None:
             raise RuntimeError("the storage is not open: enter it first (async with storage: …)")
         return self._opened
 
-    async def _read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
+    async def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
+        """Carry out what only reads, in a transaction. The administration's own functions run by these three."""
         return await self._open.readers.run(lambda connection: work(connection, *args, **options))
 
-    async def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
+    async def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
+        """Carry out what changes something that no cache holds, in a transaction."""
         return await self._open.writer.run(lambda connection: work(connection, *args, **options))
 
-    async def _administer(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
+    async def administer(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
         """A write that moves the revision."""
 
         def administer(connection: Connection) -> T:
@@ -105,25 +117,35 @@ class SQLStorage:
 
         return await self._open.writer.run(administer)
 
+    async def transfer(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
+        """As ``administer``, and it may take its time: for what moves in at once."""
+
+        def transfer(connection: Connection) -> T:
+            result = work(connection, *args, **options)
+            channels.move_revision(connection)
+            return result
+
+        return await self._open.writer.run(transfer, long=True)
+
     async def pulse(self) -> Pulse:
-        return await self._read(channels.pulse, self._clock)
+        return await self.read(channels.pulse, self._clock)
 
     # Money
 
     async def apply(self, operations: Sequence[LedgerOperation]) -> Sequence[LedgerAnswer]:
-        return await self._write(ledger.apply, operations, self._open.circuits, self._clock)
+        return await self.write(ledger.apply, operations, self._open.circuits, self._clock)
 
     async def expire(self) -> int:
         count = 0
-        while some := await self._write(ledger.expire, self._open.circuits, self._clock):
+        while some := await self.write(ledger.expire, self._open.circuits, self._clock):
             count += some
         return count
 
     async def balances(self, accounts: Sequence[int]) -> Sequence[Balance]:
-        return await self._read(ledger.balances, accounts, self._clock)
+        return await self.read(ledger.balances, accounts, self._clock)
 
     async def credit(self, account: int, amount: int) -> None:
-        await self._write(ledger.credit, account, amount, self._open.circuits, self._clock)
+        await self.write(ledger.credit, account, amount, self._open.circuits, self._clock)
 
     async def audit(self) -> Sequence[Difference]:
         def look(connection: Connection) -> Sequence[Difference]:
@@ -133,30 +155,30 @@ class SQLStorage:
         return await self._open.readers.run(look, long=True)
 
     async def open_budgets(self, wanted: Sequence[tuple[int, str]]) -> Sequence[int | None]:
-        return await self._write(limits.open_budgets, wanted, self._open.circuits, self._clock)
+        return await self.write(limits.open_budgets, wanted, self._open.circuits, self._clock)
 
     # Redemption codes
 
     async def add_codes(self, drafts: Sequence[CodeDraft]) -> None:
-        await self._write(codes.add_codes, drafts, self._clock)
+        await self.write(codes.add_codes, drafts, self._clock)
 
     async def list_codes(self) -> Sequence[Code]:
-        return await self._read(codes.list_codes)
+        return await self.read(codes.list_codes)
 
     async def redeem(self, digest: str, user: str) -> int:
-        return await self._write(codes.redeem, digest, user, self._open.circuits, self._clock)
+        return await self.write(codes.redeem, digest, user, self._open.circuits, self._clock)
 
     # Records
 
     async def write_records(self, records: Sequence[CallRecord]) -> None:
-        await self._write(write_records, records)
+        await self.write(write_records, records)
 
     async def list_records(self, limit: int = 100) -> Sequence[CallRecord]:
         """The records that were written last, the newest first."""
-        return await self._read(list_records, limit)
+        return await self.read(list_records, limit)
 
     async def find_records(self, query: RecordQuery) -> RecordPage:
-        return await self._read(find_records, query)
+        return await self.read(find_records, query)
 
     async def totals(
         self,
@@ -170,10 +192,10 @@ class SQLStorage:
         model: str | None = None,
     ) -> Sequence[Total]:
         only = {"token_id": token_id, "user_id": user_id, "channel_id": channel_id, "model": model}
-        return await self._read(totals, since_day, until_day, by, only)
+        return await self.read(totals, since_day, until_day, by, only)
 
     async def prune_records(self, before: float, limit: int = 5_000) -> int:
-        return await self._write(prune_records, before, limit)
+        return await self.write(prune_records, before, limit)
 
     # Users and tokens
 
@@ -181,98 +203,101 @@ class SQLStorage:
         self, name: str, *, group: str = "default", admin: bool = False, wallet: int | None = None
     ) -> int:
         circuits = self._open.circuits
-        return await self._administer(tokens.add_user, name, group, admin, wallet, circuits, self._clock)
+        return await self.administer(tokens.add_user, name, group, admin, wallet, circuits, self._clock)
 
     async def list_users(self) -> Sequence[User]:
-        return await self._read(tokens.list_users)
+        return await self.read(tokens.list_users)
 
     async def set_user(self, name: str, *, enabled: bool) -> None:
-        await self._administer(tokens.set_user, name, enabled)
+        await self.administer(tokens.set_user, name, enabled)
 
     async def find_token(self, digest: str) -> Token | None:
-        return await self._read(tokens.find_token, digest)
+        return await self._tokens.find(digest)
+
+    async def _find_tokens(self, digests: Sequence[str]) -> Mapping[str, Token]:
+        return await self.read(tokens.find_tokens, digests)
 
     async def list_tokens(self) -> Sequence[Token]:
-        return await self._read(tokens.list_tokens)
+        return await self.read(tokens.list_tokens)
 
     async def add_token(self, draft: TokenDraft) -> Token:
-        return await self._administer(tokens.add_token, draft, self._open.circuits, self._clock)
+        return await self.administer(tokens.add_token, draft, self._open.circuits, self._clock)
 
     async def set_token_status(self, token_id: int, status: TokenStatus) -> None:
-        await self._administer(tokens.set_token_status, token_id, status)
+        await self.administer(tokens.set_token_status, token_id, status)
 
     # Channels, prices and limits
 
     async def list_channels(self) -> Sequence[Channel]:
-        return await self._read(channels.list_channels)
+        return await self.read(channels.list_channels)
 
     async def save_channel(self, channel: Channel) -> Channel:
-        return await self._administer(channels.save_channel, channel)
+        return await self.administer(channels.save_channel, channel)
 
     async def delete_channel(self, channel_id: int) -> None:
-        await self._administer(channels.delete_channel, channel_id)
+        await self.administer(channels.delete_channel, channel_id)
 
     async def disable_channel(self, channel_id: int, because: str) -> bool:
-        return await self._write(channels.disable_channel, channel_id, because)
+        return await self.write(channels.disable_channel, channel_id, because)
 
     async def list_prices(self) -> Mapping[str, Price]:
-        return await self._read(channels.list_prices)
+        return await self.read(channels.list_prices)
 
     async def set_price(self, model: str, price: Price | None) -> None:
-        await self._administer(channels.set_price, model, price)
+        await self.administer(channels.set_price, model, price)
 
     async def list_limits(self) -> Sequence[Limit]:
-        return await self._read(limits.list_limits)
+        return await self.read(limits.list_limits)
 
     async def save_limit(self, limit: Limit) -> Limit:
-        return await self._administer(limits.save_limit, limit, self._open.circuits, self._clock)
+        return await self.administer(limits.save_limit, limit, self._open.circuits, self._clock)
 
     async def delete_limit(self, limit_id: int) -> None:
-        await self._administer(limits.delete_limit, limit_id)
+        await self.administer(limits.delete_limit, limit_id)
 
     async def declare(
         self, channels: Sequence[Channel], tokens: Sequence[TokenDraft], limits: Sequence[Limit] = ()
     ) -> None:
-        await self._write(declare, channels, tokens, limits, self._open.circuits, self._clock)
+        await self.write(declare, channels, tokens, limits, self._open.circuits, self._clock)
 
     # Answers to Idempotency-Keys
 
     async def claim_answer(self, claim: Claim) -> Kept | None:
-        return await self._write(answers.claim, claim, self._clock)
+        return await self.write(answers.claim, claim, self._clock)
 
     async def renew_answers(self, claims: Sequence[Claim]) -> None:
-        await self._write(answers.renew, claims, self._clock)
+        await self.write(answers.renew, claims, self._clock)
 
     async def conclude_answers(self, ended: Sequence[Conclude]) -> None:
-        await self._write(answers.conclude, ended, self._clock)
+        await self.write(answers.conclude, ended, self._clock)
 
     async def purge_answers(self) -> int:
-        return await self._write(answers.purge, self._clock)
+        return await self.write(answers.purge, self._clock)
 
     # Notes, and what callers own at upstreams
 
     async def put_notes(self, notes: Sequence[KeptNote]) -> None:
-        await self._write(keeping.put_notes, notes, self._clock)
+        await self.write(keeping.put_notes, notes, self._clock)
 
     async def get_notes(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        return await self._read(keeping.get_notes, keys, self._clock)
+        return await self.read(keeping.get_notes, keys, self._clock)
 
     async def purge_notes(self) -> int:
-        return await self._write(keeping.purge_notes, self._clock)
+        return await self.write(keeping.purge_notes, self._clock)
 
     async def put_object(self, owned: OwnedObject) -> None:
-        await self._write(keeping.put_object, owned)
+        await self.write(keeping.put_object, owned)
 
     async def get_object(self, object_id: str, *, user_id: int, token_id: int) -> OwnedObject | None:
-        return await self._read(keeping.get_object, object_id, user_id, token_id)
+        return await self.read(keeping.get_object, object_id, user_id, token_id)
 
     async def list_objects(
         self, kind: str, *, user_id: int, token_id: int, limit: int = 20, after: str | None = None
     ) -> Sequence[OwnedObject]:
-        return await self._read(keeping.list_objects, kind, user_id, token_id, limit, after)
+        return await self.read(keeping.list_objects, kind, user_id, token_id, limit, after)
 
     async def delete_object(self, object_id: str, *, user_id: int, token_id: int) -> bool:
-        return await self._write(keeping.delete_object, object_id, user_id, token_id)
+        return await self.write(keeping.delete_object, object_id, user_id, token_id)
 
 
 def _prepare(connection: Connection, clock: Clock) -> Circuits:

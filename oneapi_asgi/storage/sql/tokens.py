@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
+from ...desk.roles import Role
 from ...models import Token, TokenDraft, TokenStatus, User
 from ..declaring import KnownToken, TokenChanges
 from ..ledger import check_quota
@@ -19,7 +20,7 @@ __all__ = [
     "add_token",
     "add_user",
     "change_tokens",
-    "find_token",
+    "find_tokens",
     "find_user",
     "known_tokens",
     "list_tokens",
@@ -33,11 +34,11 @@ __all__ = [
 _cap, _wallet = accounts.alias("cap"), accounts.alias("wallet")
 _TOKENS = (
     select(
-        tokens,
+        *[column for column in tokens.columns if column.name != "group"],
         users.c.name.label("user_name"),
         users.c.enabled.label("user_enabled"),
         users.c.admin,
-        users.c.group,
+        func.coalesce(tokens.c.group, users.c.group).label("group"),
         _cap.c.id.label("cap"),
         _cap.c.unlimited.label("cap_unlimited"),
         _wallet.c.id.label("wallet"),
@@ -51,12 +52,13 @@ _TOKENS = (
 _USERS = (
     select(users.c.id, users.c.name, users.c.group, users.c.admin, users.c.enabled, _wallet.c.id.label("wallet"))
     .join(_wallet, and_(_wallet.c.kind == "user", _wallet.c.owner_id == users.c.id))
+    .where(users.c.deleted_at.is_(None))
     .order_by(users.c.id)
 )
-_BY_DIGEST = _TOKENS.where(tokens.c.digest == bindparam("wanted"))
+_BY_DIGEST = _TOKENS.where(tokens.c.digest.in_(bindparam("wanted", expanding=True)))
 
 _ids_of_digests = Lookup(lambda among: select(tokens.c.digest, tokens.c.id).where(among(tokens.c.digest)))
-_ADDED = tuple(column.name for column in tokens.columns if column.name != "id")
+_ADDED = tuple(column.name for column in tokens.columns if column.name not in ("id", "group", "deleted_at"))
 _CHANGED = tuple(name for name in _ADDED if name not in ("user_id", "created_at"))
 _added, _changed = itemgetter(*_ADDED), itemgetter(*_CHANGED)
 _INSERT_TOKENS = Insertion(tokens, *_ADDED)
@@ -71,7 +73,9 @@ def add_user(
     check_quota(wallet)
     if find_user(connection, name) is not None:
         raise ValueError(f"there is a user named {name} already")
-    row = {"name": name, "group": group, "admin": admin, "enabled": True, "created_at": moment(connection, clock)}
+    role = (Role.ROOT if name == "root" else Role.ADMIN) if admin else Role.COMMON
+    now = moment(connection, clock)
+    row = {"name": name, "group": group, "admin": admin, "role": int(role), "enabled": True, "created_at": now}
     key = connection.execute(insert(users).values(**row)).inserted_primary_key
     assert key is not None  # noqa: S101 - one row was inserted; narrows for the type checker
     number = int(key[0])
@@ -109,13 +113,14 @@ def user_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
     return {name: user_id(connection, name) for name in set(names)}
 
 
-def find_token(connection: Connection, digest: str) -> Token | None:
-    row = connection.execute(_BY_DIGEST, {"wanted": digest}).mappings().first()
-    return None if row is None else token_of(row)
+def find_tokens(connection: Connection, digests: Sequence[str]) -> dict[str, Token]:
+    """Those that there are, by digest."""
+    rows = connection.execute(_BY_DIGEST, {"wanted": [*digests]}).mappings()
+    return {row["digest"]: token_of(row) for row in rows}
 
 
 def list_tokens(connection: Connection) -> list[Token]:
-    return [token_of(row) for row in connection.execute(_TOKENS).mappings()]
+    return [token_of(row) for row in connection.execute(_TOKENS.where(tokens.c.deleted_at.is_(None))).mappings()]
 
 
 def known_tokens(connection: Connection) -> list[KnownToken]:
@@ -131,7 +136,7 @@ def add_token(connection: Connection, draft: TokenDraft, circuits: Circuits, clo
     if connection.scalar(select(tokens.c.id).where(tokens.c.digest == draft.digest)):
         raise ValueError(f"there is a token with the key of {draft.name} already")
     _add(connection, [draft], circuits, clock, declared=False)
-    return token_of(connection.execute(_BY_DIGEST, {"wanted": draft.digest}).mappings().one())
+    return find_tokens(connection, [draft.digest])[draft.digest]
 
 
 def _add(

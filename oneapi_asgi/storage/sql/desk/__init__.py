@@ -1,0 +1,1 @@
+"""What the administration keeps: one module for each protocol of ``oneapi_asgi.desk``."""

@@ -1,0 +1,167 @@
+"""The tables of the administration, beside those of ``storage.sql.schema`` and in the same words.
+
+Digests are hex SHA-256 of secrets that were shown once.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from ..schema import metadata
+
+__all__ = [
+    "challenges",
+    "events",
+    "groups",
+    "identities",
+    "imports",
+    "options",
+    "orders",
+    "seals",
+    "sessions",
+    "throttles",
+]
+
+_ID = BigInteger().with_variant(Integer, "sqlite")
+_DIGEST, _KIND, _NUMBER, _NAME = String(64), String(16), String(64), String(255)
+
+# Accounts elsewhere by which users sign in: never by an address or a login name, which others may get.
+identities = Table(
+    "identities",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False, index=True),
+    Column("provider", _NUMBER, nullable=False),
+    Column("subject", _NAME, nullable=False),
+    Column("label", _NAME, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("provider", "subject"),
+    sqlite_autoincrement=True,
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", _DIGEST, primary_key=True),
+    Column("user_id", BigInteger, nullable=False, index=True),
+    Column("stage", _KIND, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
+    Column("fresh_until", Double, nullable=False),
+    Column("address", _NAME, nullable=False),
+    Column("agent", _NAME, nullable=False),
+)
+
+# Secrets that are good once and for a while: codes by e-mail, links to reset a password, states of OAuth.
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("digest", _DIGEST, primary_key=True),
+    Column("kind", _KIND, nullable=False),
+    Column("subject", _NAME, nullable=False, index=True),
+    Column("data", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("keep_until", Double, nullable=False, index=True),
+)
+
+# Failures in a row, by the digest of whom they are counted for.
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("key", _DIGEST, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("keep_until", Double, nullable=False, index=True),
+)
+
+# What root has set.
+options = Table(
+    "options",
+    metadata,
+    Column("name", _NUMBER, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("changed_at", Double, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("at", Double, nullable=False, index=True),
+    Column("kind", _KIND, nullable=False),
+    Column("action", _NUMBER, nullable=False),
+    Column("actor_id", BigInteger),
+    Column("actor_name", _NAME, nullable=False),
+    Column("user_id", BigInteger),
+    Column("user_name", _NAME, nullable=False),
+    Column("target", _NAME, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("amount", BigInteger),
+    Column("detail", Text, nullable=False),
+    Column("address", _NAME, nullable=False),
+    Column("request_id", _NUMBER, nullable=False),
+    Index(None, "user_id", "at"),
+    Index(None, "kind", "at"),
+    sqlite_autoincrement=True,
+)
+
+# What members of a group pay of a price: ``ratio`` in billionths.
+groups = Table(
+    "groups",
+    metadata,
+    Column("name", _NAME, primary_key=True),
+    Column("ratio", BigInteger, nullable=False),
+    Column("note", _NAME, nullable=False),
+)
+
+# Top-ups that are paid elsewhere. ``price`` is in the currency's smallest unit; an event of a payment counts once.
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("number", _NUMBER, nullable=False, unique=True),
+    Column("user_id", BigInteger, nullable=False, index=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("price", BigInteger, nullable=False),
+    Column("currency", _KIND, nullable=False),
+    Column("provider", _KIND, nullable=False),
+    Column("state", _KIND, nullable=False),
+    Column("event_id", _NAME, unique=True),
+    Column("created_at", Double, nullable=False),
+    Column("paid_at", Double),
+    sqlite_autoincrement=True,
+)
+
+# The keys that something is sealed with: an id, and a text sealed with it by which a key is known again.
+seals = Table(
+    "seals",
+    metadata,
+    Column("key_id", _NUMBER, primary_key=True),
+    Column("proof", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+# What was moved in from elsewhere: the number that a row had there, and has here. ``mark`` tells one source from
+# another under the same name.
+imports = Table(
+    "imports",
+    metadata,
+    Column("source", _NUMBER, primary_key=True),
+    Column("kind", _KIND, primary_key=True),
+    Column("source_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("own_id", BigInteger, nullable=False),
+    Column("mark", _DIGEST, nullable=False),
+    sqlite_with_rowid=False,
+)
