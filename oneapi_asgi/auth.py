@@ -38,7 +38,16 @@ from .ports import TokenStore
 from .revision import Following, Revision
 from .wire.dialects import operation_at
 
-__all__ = ["KeyAuthenticator", "TokenAuth", "check_token", "client_address", "credential", "model_allowed"]
+__all__ = [
+    "KeyAuthenticator",
+    "Network",
+    "TokenAuth",
+    "check_token",
+    "client_address",
+    "credential",
+    "model_allowed",
+    "networks",
+]
 
 Network = IPv4Network | IPv6Network
 
@@ -118,7 +127,7 @@ def _within(address: str, networks: Iterable[Network]) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _networks(subnets: tuple[str, ...]) -> tuple[Network, ...]:
+def networks(subnets: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple(ip_network(subnet, strict=False) for subnet in subnets)
 
 
@@ -142,7 +151,7 @@ def check_token(token: Token, *, now: float, client: str) -> None:
         raise Unauthenticated(message, code=code)
     if not token.user_enabled:
         raise Forbidden("The owner of this API key was disabled.", code="user_disabled")
-    if token.subnets and not _within(client, _networks(token.subnets)):
+    if token.subnets and not _within(client, networks(token.subnets)):
         raise Forbidden(
             f"This API key may only be used from {', '.join(token.subnets)}; this request comes from {client[:45]!r}.",
             code="address_not_allowed",
@@ -299,7 +308,7 @@ class TokenAuth:
     ) -> None:
         self.app = app
         self._authenticator = authenticator
-        self._trusted = _networks(tuple(trusted_proxies))
+        self._trusted = networks(tuple(trusted_proxies))
         self._max_body = max_body
         self._on_error = on_error
 

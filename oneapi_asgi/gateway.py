@@ -29,6 +29,7 @@ from .health import Health
 from .housekeeping import Housekeeping
 from .http import MAX_BODY, OnError, Refusal, api_path, query_of
 from .idempotency import MAX_ANSWER, Idempotency
+from .lifespan import live
 from .limitbook import LimitBook
 from .listing import Billing, ModelList
 from .models import Channel, Limit, Price, TokenDraft
@@ -318,7 +319,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            return await _lifespan(self, receive, send)
+            return await live(self, receive, send)
         if scope["type"] == "websocket":
             scope, receive, send = upgraded(scope, receive, send)
         if scope["type"] != "http":
@@ -388,20 +389,3 @@ def _not_started() -> NotStarted:
         "The gateway was not started: its lifespan has not been run. Give the host app lifespan=gateway.lifespan, "
         "or write 'async with gateway:' in the host's own lifespan."
     )
-
-
-async def _lifespan(gateway: Gateway, receive: Receive, send: Send) -> None:
-    await receive()
-    try:
-        await gateway.__aenter__()
-    except Exception as error:
-        await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
-        return
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    try:
-        await gateway.__aexit__(None, None, None)
-    except Exception as error:
-        await send({"type": "lifespan.shutdown.failed", "message": f"{type(error).__name__}: {error}"})
-        return
-    await send({"type": "lifespan.shutdown.complete"})
