@@ -9,6 +9,7 @@ from .audit import audit
 from .channel import channel
 from .code import code
 from .limit import limit
+from .moving import move
 from .price import price
 from .providers import providers
 from .records import record
@@ -29,5 +30,5 @@ def root() -> None:
     """
 
 
-for command in (serve, channel, token, user, limit, price, providers, record, code, audit):
+for command in (serve, channel, token, user, limit, price, providers, record, code, audit, move):
     root.add_command(command)

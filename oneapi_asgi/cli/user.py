@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
+from ..desk.members import MemberAdmin, MemberChange, MemberDraft, Taken, check_name
+from ..desk.roles import Role
 from ..models import Balance, User
 from ..ports import Storage
 from .session import called, config_option, operate, settings_of
@@ -14,6 +17,11 @@ from .show import dollars, json_option, show
 from .values import Dollars
 
 __all__ = ["user"]
+
+T = TypeVar("T")
+
+ROLES = {"common": Role.COMMON, "admin": Role.ADMIN, "root": Role.ROOT}
+_ROLES_HELP = "What the user may do in the administration."
 
 
 @click.group()
@@ -25,14 +33,20 @@ def user() -> None:
 @click.argument("name")
 @click.option("--wallet-usd", "wallet", type=Dollars(least=0), metavar="USD", help="[default: unlimited]")
 @click.option("--group", default="default", show_default=True, help="Decides which channels and limits hold.")
+@click.option("--role", type=click.Choice(list(ROLES)), default="common", show_default=True, help=_ROLES_HELP)
 @config_option
-def add(name: str, wallet: int | None, group: str, config: Path | None) -> None:
+def add(name: str, wallet: int | None, group: str, role: str, config: Path | None) -> None:
     """Add a user. A token for one: oneapi-asgi token add NAME --user USER."""
 
-    async def save(storage: Storage) -> int:
-        return await storage.add_user(name, group=group, wallet=wallet)
+    async def save(members: MemberAdmin) -> int:
+        check_name(name)
+        draft = MemberDraft(name=name, display_name=name, group=group, role=ROLES[role], wallet=wallet)
+        try:
+            return (await members.add_member(draft)).id
+        except Taken:
+            raise ValueError(f"there is a user named {name} already") from None
 
-    number = operate(settings_of(config), save)
+    number = _among_members(config, save)
     holds = "is unlimited" if wallet is None else f"holds ${dollars(wallet)}"
     click.echo(f'user {number} "{name}" added; the wallet {holds}', err=True)
 
@@ -89,6 +103,56 @@ def enable(name_or_id: str, config: Path | None) -> None:
 def disable(name_or_id: str, config: Path | None) -> None:
     """Refuse all calls of a user's tokens; those that run are cut short."""
     _switch(name_or_id, config, enabled=False)
+
+
+@user.command("role")
+@click.argument("name_or_id")
+@click.argument("role", type=click.Choice(list(ROLES)))
+@config_option
+def give_role(name_or_id: str, role: str, config: Path | None) -> None:
+    """Give a user another role. It holds at once, and whoever is signed in as that user has to sign in again."""
+
+    async def change(members: MemberAdmin, user: User) -> None:
+        await members.change_member(user.id, MemberChange(role=ROLES[role]))
+
+    changed = _to_member(name_or_id, config, change)
+    click.echo(f'user {changed.id} "{changed.name}" is {role}', err=True)
+
+
+@user.command("delete")
+@click.argument("name_or_id")
+@config_option
+def delete(name_or_id: str, config: Path | None) -> None:
+    """Delete a user: the name is free again, tokens are refused, calls that run are cut short. The books stay."""
+
+    async def remove(members: MemberAdmin, user: User) -> None:
+        await members.delete_member(user.id)
+
+    deleted = _to_member(name_or_id, config, remove)
+    click.echo(f'user {deleted.id} "{deleted.name}" is deleted', err=True)
+
+
+def _to_member(name_or_id: str, config: Path | None, change: Callable[[MemberAdmin, User], Awaitable[None]]) -> User:
+    async def carry_out(storage: Storage) -> User:
+        user = called(name_or_id, await storage.list_users(), "user")[0]
+        await change(_members(storage), user)
+        return user
+
+    return operate(settings_of(config), carry_out)
+
+
+def _among_members(config: Path | None, work: Callable[[MemberAdmin], Awaitable[T]]) -> T:
+    return operate(settings_of(config), lambda storage: work(_members(storage)))
+
+
+def _members(storage: Storage) -> MemberAdmin:
+    # Imported late: they bring the database's drivers, and --help need not wait for that.
+    from ..storage.sql import SQLStorage
+    from ..storage.sql.desk.members import SQLMembers
+
+    if not isinstance(storage, SQLStorage):
+        raise ValueError("users are kept in a database alone")  # noqa: TRY004 - of the settings, not of a caller's types
+    return SQLMembers(storage)
 
 
 def _switch(name_or_id: str, config: Path | None, *, enabled: bool) -> None:
