@@ -16,7 +16,7 @@ PACKAGE = ROOT / "oneapi_asgi"
 
 LEVELS = (
     ("accepting", "errors", "extra", "globs", "kept", "models"),
-    ("queries",),
+    ("desk", "queries"),
     ("flight", "keys", "ports"),
     ("wire",),
     (
@@ -36,6 +36,7 @@ LEVELS = (
     ),
     (
         "housekeeping",
+        "lifespan",
         "notes",
         "providers",
         "rates",
@@ -65,7 +66,7 @@ LEVELS = (
     ("objects", "funds", "relay"),
     ("realtime",),
     ("endpoints", "listing", "probes", "settings", "standing", "wiring"),
-    ("gateway",),
+    ("admin", "gateway", "moving"),
     ("app", "bounded", "workers"),
     ("serving",),
     ("cli", "testing"),
@@ -73,7 +74,7 @@ LEVELS = (
 )
 """A unit is a module, or a package with all that is in it. It imports units of the levels above its own line only."""
 
-WORDS = {"errors", "globs", "kept", "models", "ports", "keys", "queries"}
+WORDS = {"desk", "errors", "globs", "kept", "models", "ports", "keys", "queries"}
 ONLY = {"storage": WORDS, "testing": WORDS}
 """Units that hang on the words alone, whatever else lies below them."""
 

@@ -77,3 +77,28 @@ def test_a_user_is_switched_off_and_on() -> None:
     assert run("user", "enable", "2").stderr == 'user 2 "bob" is enabled\n'
     assert [row["enabled"] for row in rows("user", "list")] == [True, True]
     assert "already" in run("user", "add", "bob", code=1).stderr
+
+
+def test_a_role_is_given_and_taken() -> None:
+    run("user", "add", "bob", "--role", "admin")
+    run("user", "add", "ann")
+    assert [row["admin"] for row in rows("user", "list")] == [True, True, False]
+    assert run("user", "role", "bob", "common").stderr == 'user 2 "bob" is common\n'
+    assert run("user", "role", "3", "root").stderr == 'user 3 "ann" is root\n'
+    assert [row["admin"] for row in rows("user", "list")] == [True, False, True]
+    assert "stays what it is" in run("user", "role", "root", "common", code=1).stderr
+    run("user", "role", "bob", "king", code=2)
+
+
+def test_a_deleted_user_is_gone() -> None:
+    run("user", "add", "bob")
+    run("token", "add", "ci", "--user", "bob")
+    assert run("user", "delete", "bob").stderr == 'user 2 "bob" is deleted\n'
+    assert rows("token", "list") == [] or rows("token", "list")[0]["status"] == "disabled"
+    assert 'no user is named "bob"' in run("user", "delete", "bob", code=1).stderr
+    assert "stays" in run("user", "delete", "root", code=1).stderr
+    run("user", "add", "bob")
+
+
+def test_a_name_that_nobody_can_have_is_told() -> None:
+    assert "a user name has no @" in run("user", "add", "bob@example.com", code=1).stderr

@@ -83,6 +83,40 @@ async def test_nowhere(parts: tuple[Kind, Adapter], tmp_path: Path, caplog: pyte
     clean(*[logging.Formatter().format(record) for record in logged])
 
 
+def files_with(text: str, folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_was_asked_and_answered_is_nowhere(
+    parts: tuple[Kind, Adapter], tmp_path: Path, caplog: pytest.LogCaptureFixture, stream: bool
+) -> None:
+    """Of prompts and answers nothing is kept, and nothing said in a log or an error: only those who talk know it."""
+    caplog.set_level(logging.DEBUG)
+    kind, adapter = parts
+    prompt = "the-merger-is-on-friday"
+    body = {**chat(stream=stream), "messages": [{"role": "user", "content": prompt}], "user": prompt}
+    health = Ejection(judge=False)
+    async with open_rig(
+        make_storage(kind, tmp_path), adapter, timeouts=Timeouts(connect=0.2, first_byte=0.2), health=health
+    ) as rig:
+        assert (await rig.post(body)).status_code == 200
+        for answer in FAILURES.values():
+            rig.fake.script(answer)
+            assert prompt not in (await rig.post(body)).text
+        for wrong in ({"max_tokens": prompt}, {"model": None}, {"messages": prompt}, {"tools": prompt}):
+            await rig.post({**body, **wrong})
+        assert prompt.encode() in rig.fake.journal[0].body
+        await rig.fake.idle()
+        records = await rig.records()
+        assert len(records) > len(FAILURES)
+        assert prompt not in repr(records)
+    logged = [record for record in caplog.records if not record.name.startswith("httpcore")]
+    assert any(record.name.startswith("oneapi_asgi") for record in logged)
+    assert prompt not in "".join(logging.Formatter().format(record) for record in logged)
+    assert not files_with(prompt, tmp_path)
+
+
 async def test_errors_of_the_storage_hold_no_key(
     parts: tuple[Kind, Adapter], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

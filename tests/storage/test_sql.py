@@ -189,7 +189,7 @@ async def test_an_error_shows_no_values(storage: SQLStorage) -> None:
         connection.execute(schema.channels.insert(), dict(connection.execute(select(schema.channels)).mappings().one()))
 
     with pytest.raises(DBAPIError) as told:
-        await storage._write(again)
+        await storage.write(again)
     assert "VERY-SECRET" not in f"{told.value} {told.value.__cause__}"
 
 
@@ -226,7 +226,7 @@ async def test_a_change_behind_the_ledgers_back_rolls_back(
         return ledger.apply(connection, *args)  # type: ignore[arg-type]
 
     with pytest.raises(StorageError, match="nothing was done"):
-        await storage._write(apply_with_a_change, [Settle("a", 5)], storage._open.circuits, lambda now: now)
+        await storage.write(apply_with_a_change, [Settle("a", 5)], storage._open.circuits, lambda now: now)
     assert (rows(database, "SELECT * FROM accounts"), rows(database, "SELECT * FROM reservations")) == before
 
 
@@ -238,7 +238,7 @@ async def test_the_database_refuses_a_negative_balance(
         connection.execute(text(f"UPDATE accounts SET {wrong} = -1 WHERE NOT unlimited"))
 
     with pytest.raises(DBAPIError, match=f"ck_accounts_{wrong}"):
-        await storage._write(spoil)
+        await storage.write(spoil)
 
 
 async def test_records_are_made_to_fit(storage: SQLStorage) -> None:
@@ -290,7 +290,7 @@ async def test_writes_survive_cancellation(storage: SQLStorage, accounts: tuple[
 async def test_readers_of_a_file_cannot_write(tmp_path: Path) -> None:
     async with SQLStorage(f"sqlite:///{tmp_path}/test.db") as storage:
         with pytest.raises(OperationalError, match="readonly"):
-            await storage._read(lambda connection: connection.execute(text("DELETE FROM users")))
+            await storage.read(lambda connection: connection.execute(text("DELETE FROM users")))
 
 
 async def test_closing_with_reads_under_way(database: str) -> None:
@@ -328,7 +328,7 @@ async def test_a_writer_outlives_errors_and_rolls_back(storage: SQLStorage, acco
 
     for _ in range(3):
         with pytest.raises(LookupError, match="half way"):
-            await storage._write(spend_and_fail)
+            await storage.write(spend_and_fail)
     assert [balance.used for balance in await storage.balances(accounts)] == [0, 0]
 
 

@@ -106,13 +106,13 @@ async def test_cancelled_callers_get_nobody_elses_answer(storage: Opened, second
 
 
 async def test_nobody_waits_long_for_a_session(storage: Opened) -> None:
-    busy = [asyncio.create_task(storage._write(sleep(1.7))) for _ in range(4)]
+    busy = [asyncio.create_task(storage.write(sleep(1.7))) for _ in range(4)]
     await asyncio.sleep(0)
-    took = await seconds_to_fail(storage._write(sleep(0)))
+    took = await seconds_to_fail(storage.write(sleep(0)))
     assert took == pytest.approx(sessions._WAIT, abs=0.4)
     assert (await storage.pulse()).revision, "those who read have their own"
     await asyncio.gather(*busy)
-    await storage._write(sleep(0))
+    await storage.write(sleep(0))
 
 
 @pytest.mark.parametrize("seconds", [1.5, pytest.param(5.0, marks=pytest.mark.slow)])
@@ -127,7 +127,7 @@ async def test_a_statement_that_takes_too_long_is_broken_off(
         connection.execute(text("UPDATE accounts SET used = 77"))
         sleep(seconds)(connection)
 
-    assert await seconds_to_fail(storage._write(spend_and_sleep)) == pytest.approx(0.35, abs=0.25)
+    assert await seconds_to_fail(storage.write(spend_and_sleep)) == pytest.approx(0.35, abs=0.25)
     monkeypatch.undo()
     assert [balance.used for balance in await storage.balances([account])] == [0]
     with anyio.fail_after(10):  # the server lets go of the lock as soon as it sees that its client has gone
@@ -202,7 +202,7 @@ async def test_who_loses_a_deadlock_tries_again(storage: Opened) -> None:
 
         return work
 
-    await asyncio.gather(storage._write(cross(1, 2)), storage._write(cross(2, 1)))
+    await asyncio.gather(storage.write(cross(1, 2)), storage.write(cross(2, 1)))
     assert tries == 3
     assert await storage.run(lambda c: c.execute(text("SELECT n FROM pair")).scalars().all()) == [2, 2]
 
@@ -220,7 +220,7 @@ async def test_a_commit_that_nobody_confirmed_is_not_repeated(storage: Opened) -
         raise ConnectionResetError(104, "Connection reset by peer")
 
     with pytest.raises(StorageError, match="did not confirm"):
-        await storage._write(work)
+        await storage.write(work)
     assert tries == 1
     assert (await storage.pulse()).revision
 
