@@ -170,7 +170,7 @@ async def test_calls_go_on_and_limits_hold(harm: Fault, mend: Fault, noticed: bo
     admitted = sum(answer.status == 200 for answer in answers if answer.token is LIMITED)
     assert LIMIT <= admitted <= 2 * LIMIT * (1 + seconds / 60) + 2
     assert opened - harmed <= 1.5
-    assert max(answer.took for answer in answers) <= 3 * 0.25  # while it was found out
+    assert max(answer.took for answer in answers) <= 3 * 0.25 + 0.5  # while it was found out, on a busy machine
     assert len(took) > 100
     assert nearly_longest(took) <= CALM
 
