@@ -41,13 +41,6 @@ class Replicas:
     async def ask(self, which: int, body: object = CHAT, **headers: str) -> httpx2.Response:
         return await self.http.post(f"{self.urls[which % 2]}/v1/chat/completions", json=body, headers=headers)
 
-    async def refused(self) -> httpx2.Response:
-        """The first refusal: on a slow machine something has come back since the last one."""
-        for _ in range(5):
-            if (answer := await self.ask(0)).status_code == 429:
-                return answer
-        raise AssertionError("the limit refuses nobody")
-
     async def costs(self, calls: int) -> list[int]:
         """Of so many calls, once they are recorded, the dearest last."""
 
@@ -109,20 +102,20 @@ async def test_a_limit_is_counted_once_and_told_in_openais_names() -> None:
 
 
 async def test_whoever_waits_as_told_gets_in_and_nobody_sooner() -> None:
-    async with replicas(Limit(scope="token", requests_per_minute=60)) as both:
-        began = time.monotonic()
-        answers = await asyncio.gather(*[both.ask(number) for number in range(80)])
+    # One comes back every three seconds: time enough for all that is asked meanwhile.
+    async with replicas(Limit(scope="token", requests_per_minute=20)) as both:
+        answers = await asyncio.gather(*[both.ask(number) for number in range(30)])
         counts = Counter(answer.status_code for answer in answers)
         assert set(counts) == {200, 429}
-        assert 60 <= counts[200] <= 61 + time.monotonic() - began  # one comes back each second
-        refused = await both.refused()
+        assert 20 <= counts[200] <= 21
+        refused = await both.ask(0)
         at = time.monotonic()
+        assert refused.status_code == 429
         wait = int(refused.headers["retry-after-ms"]) / 1000
-        assert 0 < wait <= 1
+        assert 0 < wait <= 3
         assert int(refused.headers["retry-after"]) == math.ceil(wait)
         assert refused.headers["x-ratelimit-remaining-requests"] == "0"
-        if time.monotonic() < at + wait / 2:  # on a machine that kept up
-            assert (await both.ask(1)).status_code == 429
+        assert (await both.ask(1)).status_code == 429
         await asyncio.sleep(at + wait - time.monotonic())
         assert (await both.ask(1)).status_code == 200
 
