@@ -12,7 +12,15 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 from ..models import Price
 
-__all__ = ["RATIO_NANO", "parse_ratios", "prices_from_ratios", "ratios_from_prices", "write_ratios"]
+__all__ = [
+    "MAX_RATIO",
+    "RATIO_NANO",
+    "nearest",
+    "parse_ratios",
+    "prices_from_ratios",
+    "ratios_from_prices",
+    "write_ratios",
+]
 
 RATIO_NANO = 2_000_000_000
 """Nano-dollars for a million tokens at a ratio of 1."""
@@ -23,6 +31,7 @@ MAX_RATIO = 1_000_000
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _QUOTIENT = Context(prec=32, rounding=ROUND_HALF_EVEN)
 _ONE = Decimal(1)
+_DEAREST = MAX_RATIO * RATIO_NANO
 _NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,2})?")
 
 
@@ -52,11 +61,11 @@ def prices_from_ratios(model_ratio: Mapping[str, Decimal], completion_ratio: Map
     """
     prices = {}
     for model, ratio in model_ratio.items():
-        completion = completion_ratio.get(model, _ONE)
-        if _EXACT.multiply(ratio, completion) > MAX_RATIO:
+        source = nearest(_EXACT.multiply(ratio, Decimal(RATIO_NANO)))
+        output = nearest(_EXACT.multiply(Decimal(source), completion_ratio.get(model, _ONE)))
+        if output > _DEAREST:
             raise ValueError(f"makes the output of {model[:64]!r} dearer than two dollars a token")
-        source = _nano(_EXACT.multiply(ratio, Decimal(RATIO_NANO)))
-        prices[model] = Price(input=source, output=_nano(_EXACT.multiply(Decimal(source), completion)))
+        prices[model] = Price(input=source, output=output)
     return prices
 
 
@@ -82,5 +91,6 @@ def _written(ratio: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _nano(value: Decimal) -> int:
+def nearest(value: Decimal) -> int:
+    """The whole number that is nearest, of two the even one."""
     return int(value.to_integral_value(rounding=ROUND_HALF_EVEN))

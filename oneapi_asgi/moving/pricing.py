@@ -9,13 +9,12 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from ..desk.moving import Remarks
-from ..desk.ratios import RATIO_NANO, prices_from_ratios
+from ..desk.ratios import MAX_RATIO, RATIO_NANO, nearest, prices_from_ratios
 from ..models import NANO, Price
 from .values import fraction, json_object
 
 __all__ = ["groups_of", "prices_of"]
 
-_MOST = 1_000_000
 _OF_A_TYPE = re.compile(r"\(\d+\)\Z")
 _TABLE = "options"
 
@@ -50,14 +49,14 @@ def prices_of(options: Mapping[str, str], remarks: Remarks) -> dict[str, Price]:
             remarks.add("skipped", _TABLE, f"a ratio {error}", model[:50])
             continue
         if model in cached:
-            price = replace(price, cache_read=_nano(ratio * cached[model] * RATIO_NANO))
+            price = replace(price, cache_read=nearest(ratio * cached[model] * RATIO_NANO))
         found[model] = price
-    return found | {model: Price(per_call=_nano(dollars * NANO)) for model, dollars in calls.items()}
+    return found | {model: Price(per_call=nearest(dollars * NANO)) for model, dollars in calls.items()}
 
 
 def groups_of(options: Mapping[str, str], remarks: Remarks) -> dict[str, int]:
     """Ratios in billionths."""
-    return {name: _nano(ratio * NANO) for name, ratio in _ratios(options, "GroupRatio", remarks).items()}
+    return {name: nearest(ratio * NANO) for name, ratio in _ratios(options, "GroupRatio", remarks).items()}
 
 
 def _ratios(options: Mapping[str, str], name: str, remarks: Remarks) -> dict[str, Decimal]:
@@ -67,7 +66,7 @@ def _ratios(options: Mapping[str, str], name: str, remarks: Remarks) -> dict[str
     good = {}
     for key, value in (found or {}).items():
         number = fraction(value)
-        if not key or len(key) > 255 or number is None or number > _MOST:
+        if not key or len(key) > 255 or number is None or number > MAX_RATIO:
             remarks.add("skipped", _TABLE, f"{name} has what is no ratio", f"{key[:50]}: {value!s:.30}")
         elif name != "GroupRatio" and _OF_A_TYPE.search(key):
             what = f"{name} of one type of channels: prices here are of a model, whoever serves it"
@@ -80,8 +79,3 @@ def _ratios(options: Mapping[str, str], name: str, remarks: Remarks) -> dict[str
 def _output_ratio(model: str) -> Decimal:
     found = next((ratio for pattern, ratio in _AFTER if re.match(pattern, model)), "1")
     return Decimal(found)
-
-
-def _nano(amount: Decimal) -> int:
-    """Rounded up, so that nothing is given away."""
-    return int(-(-amount // 1))
