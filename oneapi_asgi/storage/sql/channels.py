@@ -31,9 +31,8 @@ __all__ = [
 
 
 _PULSE = select(meta.c.value, Epoch()).where(meta.c.name == "revision")
-_LOOKED_AFTER = ("headers", "parameters", "system_prompt", "proxy", "disabled_keys", "tag", "note", "test_model",
-                 "created_at", "tested_at", "response_time", "balance", "balance_at")  # fmt: skip
-_COLUMNS = tuple(column.name for column in channels.columns if column.name not in ("id", *_LOOKED_AFTER))
+_FACTS = {*Channel.__struct_fields__, "declared"} - {"id"}
+_COLUMNS = tuple(column.name for column in channels.columns if column.name in _FACTS)
 _in_order = itemgetter(*_COLUMNS)
 _INSERT_CHANNELS = Insertion(channels, *_COLUMNS)
 _SAVE_CHANNELS = Change(channels, to=_COLUMNS, seen=("id",))

@@ -247,22 +247,15 @@ channels = Table(
     Column("concurrent_calls", BigInteger),
     Column("concurrent_calls_per_key", BigInteger),
     Column("disabled_because", _NAME, nullable=False, server_default=""),
-    # What goes along with each call: headers and parameters (JSON), a prompt; and through which proxy.
+    # What goes along with each call: headers and parameters (JSON), a prompt.
     Column("headers", Text),
     Column("parameters", Text),
     Column("system_prompt", Text),
-    Column("proxy", Text),
-    # JSON: of keys that are not to be used the digests, with why.
-    Column("disabled_keys", Text),
     # For those who look after it.
     Column("tag", _NAME, nullable=False, server_default=""),
     Column("note", Text),
     Column("test_model", _NAME, nullable=False, server_default=""),
     Column("created_at", Double, nullable=False, server_default="0"),
-    Column("tested_at", Double),
-    Column("response_time", Double),
-    Column("balance", BigInteger),
-    Column("balance_at", Double),
     # Ids are never used twice: records go on to name the channels that are gone.
     sqlite_autoincrement=True,
 )

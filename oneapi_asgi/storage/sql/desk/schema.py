@@ -27,10 +27,7 @@ __all__ = [
     "identities",
     "imports",
     "options",
-    "orders",
-    "seals",
     "sessions",
-    "throttles",
 ]
 
 _ID = BigInteger().with_variant(Integer, "sqlite")
@@ -76,16 +73,6 @@ challenges = Table(
     Column("keep_until", Double, nullable=False, index=True),
 )
 
-# Failures in a row, by the digest of whom they are counted for.
-throttles = Table(
-    "throttles",
-    metadata,
-    Column("key", _DIGEST, primary_key=True),
-    Column("failures", Integer, nullable=False),
-    Column("since", Double, nullable=False),
-    Column("keep_until", Double, nullable=False, index=True),
-)
-
 # What root has set.
 options = Table(
     "options",
@@ -124,33 +111,6 @@ groups = Table(
     Column("name", _NAME, primary_key=True),
     Column("ratio", BigInteger, nullable=False),
     Column("note", _NAME, nullable=False),
-)
-
-# Top-ups that are paid elsewhere. ``price`` is in the currency's smallest unit; an event of a payment counts once.
-orders = Table(
-    "orders",
-    metadata,
-    Column("id", _ID, primary_key=True),
-    Column("number", _NUMBER, nullable=False, unique=True),
-    Column("user_id", BigInteger, nullable=False, index=True),
-    Column("amount", BigInteger, nullable=False),
-    Column("price", BigInteger, nullable=False),
-    Column("currency", _KIND, nullable=False),
-    Column("provider", _KIND, nullable=False),
-    Column("state", _KIND, nullable=False),
-    Column("event_id", _NAME, unique=True),
-    Column("created_at", Double, nullable=False),
-    Column("paid_at", Double),
-    sqlite_autoincrement=True,
-)
-
-# The keys that something is sealed with: an id, and a text sealed with it by which a key is known again.
-seals = Table(
-    "seals",
-    metadata,
-    Column("key_id", _NUMBER, primary_key=True),
-    Column("proof", Text, nullable=False),
-    Column("created_at", Double, nullable=False),
 )
 
 # What was moved in from elsewhere: the number that a row had there, and has here. ``mark`` tells one source from

@@ -1,4 +1,4 @@
-"""The administration: people, their sessions, options, events and orders; and what channels carry along with calls.
+"""The administration: people, their sessions, options and events; and what channels are to carry along.
 
 An expansion only, and safe to run again. ``admin`` of users becomes a role: ``root`` is root, other admins are admins.
 """
@@ -64,15 +64,6 @@ challenges = sa.Table(
     sa.Column("keep_until", sa.Double, nullable=False, index=True),
 )
 
-throttles = sa.Table(
-    "throttles",
-    METADATA,
-    sa.Column("key", _DIGEST, primary_key=True),
-    sa.Column("failures", sa.Integer, nullable=False),
-    sa.Column("since", sa.Double, nullable=False),
-    sa.Column("keep_until", sa.Double, nullable=False, index=True),
-)
-
 options = sa.Table(
     "options",
     METADATA,
@@ -111,31 +102,6 @@ groups = sa.Table(
     sa.Column("note", _NAME, nullable=False),
 )
 
-orders = sa.Table(
-    "orders",
-    METADATA,
-    sa.Column("id", _ID, primary_key=True),
-    sa.Column("number", _NUMBER, nullable=False, unique=True),
-    sa.Column("user_id", sa.BigInteger, nullable=False, index=True),
-    sa.Column("amount", sa.BigInteger, nullable=False),
-    sa.Column("price", sa.BigInteger, nullable=False),
-    sa.Column("currency", _KIND, nullable=False),
-    sa.Column("provider", _KIND, nullable=False),
-    sa.Column("state", _KIND, nullable=False),
-    sa.Column("event_id", _NAME, unique=True),
-    sa.Column("created_at", sa.Double, nullable=False),
-    sa.Column("paid_at", sa.Double),
-    sqlite_autoincrement=True,
-)
-
-seals = sa.Table(
-    "seals",
-    METADATA,
-    sa.Column("key_id", _NUMBER, primary_key=True),
-    sa.Column("proof", sa.Text, nullable=False),
-    sa.Column("created_at", sa.Double, nullable=False),
-)
-
 imports = sa.Table(
     "imports",
     METADATA,
@@ -147,7 +113,7 @@ imports = sa.Table(
     sqlite_with_rowid=False,
 )
 
-TABLES = [identities, sessions, challenges, throttles, options, events, groups, orders, seals, imports]
+TABLES = [identities, sessions, challenges, options, events, groups, imports]
 
 
 def _new() -> dict[str, tuple[sa.Column[Any], ...]]:
@@ -173,16 +139,10 @@ def _new() -> dict[str, tuple[sa.Column[Any], ...]]:
             sa.Column("headers", sa.Text),
             sa.Column("parameters", sa.Text),
             sa.Column("system_prompt", sa.Text),
-            sa.Column("proxy", sa.Text),
-            sa.Column("disabled_keys", sa.Text),
             sa.Column("tag", _NAME, nullable=False, server_default=""),
             sa.Column("note", sa.Text),
             sa.Column("test_model", _NAME, nullable=False, server_default=""),
             sa.Column("created_at", sa.Double, nullable=False, server_default="0"),
-            sa.Column("tested_at", sa.Double),
-            sa.Column("response_time", sa.Double),
-            sa.Column("balance", sa.BigInteger),
-            sa.Column("balance_at", sa.Double),
         ),
         "codes": (
             sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
