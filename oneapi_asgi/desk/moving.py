@@ -104,7 +104,6 @@ class Upstreams(Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     parameters: dict[str, object] = {}
     system_prompt: str = ""
-    disabled_keys: dict[str, str] = {}
     tag: str = ""
     note: str = ""
     test_model: str = ""

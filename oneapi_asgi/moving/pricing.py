@@ -56,7 +56,12 @@ def prices_of(options: Mapping[str, str], remarks: Remarks) -> dict[str, Price]:
 
 def groups_of(options: Mapping[str, str], remarks: Remarks) -> dict[str, int]:
     """Ratios in billionths."""
-    return {name: nearest(ratio * NANO) for name, ratio in _ratios(options, "GroupRatio", remarks).items()}
+    found = {name: nearest(ratio * NANO) for name, ratio in _ratios(options, "GroupRatio", remarks).items()}
+    for name, ratio in found.items():
+        if ratio != NANO:
+            what = "ratio of a group: kept, and multiplies no price yet, so that its members pay the plain one"
+            remarks.add("lost", _TABLE, what, name, cure="move later if they have to pay another one")
+    return found
 
 
 def _ratios(options: Mapping[str, str], name: str, remarks: Remarks) -> dict[str, Decimal]:

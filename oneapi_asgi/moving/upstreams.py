@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from .values import Row, flag, json_object, listed, moment, text, whole
 __all__ = ["upstream_of"]
 
 _TABLE = "channels"
+_SAY_YOURSELF = "disable the channel, or have callers say it themselves"
 _OPTIONS = {
     "region": ("region", "location"),
     "api_version": ("api_version",),
@@ -54,8 +54,14 @@ def upstream_of(row: Row, remarks: Remarks, *, newer: bool) -> Upstreams | None:
         remarks.add("skipped", _TABLE, what, named, cure="see oneapi-asgi providers for one that does the same")
         return None
     settings = _object(row, "setting", named, remarks)
-    keys, disabled = _keys(row, provider)
+    keys = _keys(row, provider, named, remarks)
+    all_off = not keys and bool(text(row, "key"))
+    prompt = str(row.get("system_prompt") or settings.get("system_prompt") or "")
+    headers, parameters = _headers(row, named, remarks), _object(row, "param_override", named, remarks)
     _remark_on_what_is_lost(row, provider, keys, settings, named, remarks)
+    for what, kept in (("system prompt", prompt), ("headers", headers), ("parameters", parameters)):
+        if kept:
+            remarks.add("lost", _TABLE, f"{what} of a channel: kept, and not sent along yet", named, cure=_SAY_YOURSELF)
     models = listed(row, "models")
     channel = Channel(
         id=0,
@@ -69,16 +75,15 @@ def upstream_of(row: Row, remarks: Remarks, *, newer: bool) -> Upstreams | None:
         groups=listed(row, "group") or ("default",),
         priority=whole(row, "priority"),
         weight=max(1, min(whole(row, "weight"), 2**31)),
-        enabled=whole(row, "status", 1) == 1 and bool(models),
+        enabled=whole(row, "status", 1) == 1 and bool(models) and not (all_off or settings.get("proxy")),
         disabled_because="switched off by One API" if whole(row, "status", 1) == 3 else "",
     )
     return Upstreams(
         id=number,
         channel=channel,
-        headers=_headers(row, named, remarks),
-        parameters=_object(row, "param_override", named, remarks),
-        system_prompt=str(row.get("system_prompt") or settings.get("system_prompt") or ""),
-        disabled_keys=disabled,
+        headers=headers,
+        parameters=parameters,
+        system_prompt=prompt,
         tag=text(row, "tag"),
         note=str(row.get("remark") or ""),
         test_model=text(row, "test_model"),
@@ -126,23 +131,25 @@ def _options(row: Row, provider: Provider, named: str, remarks: Remarks) -> dict
     return found
 
 
-def _keys(row: Row, provider: Provider) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The keys, and those that are switched off by their digests, with why."""
+def _keys(row: Row, provider: Provider, named: str, remarks: Remarks) -> tuple[str, ...]:
+    """Those that may be used: nobody would heed here that one of them was switched off."""
     given, config = str(row.get("key") or "").strip(), json_object(row.get("config")) or {}
     if provider.id == "bedrock":
         if config.get("ak") and config.get("sk"):
-            return (f"{config['ak']}|{config['sk']}",), {}
-        return tuple("|".join(line.split("|")[:2]) for line in given.splitlines() if line.strip()), {}
+            return (f"{config['ak']}|{config['sk']}",)
+        return tuple("|".join(line.split("|")[:2]) for line in given.splitlines() if line.strip())
     if provider.id == "vertex":
-        return _of_google(str(config.get("vertex_ai_adc") or "") or given), {}
+        return _of_google(str(config.get("vertex_ai_adc") or "") or given)
     about = json_object(row.get("channel_info")) or {}
     if not about.get("is_multi_key"):
-        return ((given,) if given else ()), {}
+        return (given,) if given else ()
     keys = tuple(line.strip() for line in given.splitlines() if line.strip())
     states = about.get("multi_key_status_list")
     states = states if isinstance(states, dict) else {}
-    off = [key for index, key in enumerate(keys) if states.get(str(index), 1) != 1]
-    return keys, {sha256(key.encode()).hexdigest(): "switched off by new-api" for key in off}
+    used = tuple(key for index, key in enumerate(keys) if states.get(str(index), 1) == 1)
+    if used != keys:
+        remarks.add("lost", _TABLE, "a key of a channel that was switched off is not carried", named)
+    return used
 
 
 def _of_google(given: str) -> tuple[str, ...]:
@@ -164,10 +171,13 @@ def _remark_on_what_is_lost(
         what = f"its key is of an older API of {provider.name}, and will be refused"
         remarks.add("changed", _TABLE, what, named, cure=provider.note or "make a new key")
     if settings.get("proxy"):
-        remarks.add("lost", _TABLE, "its proxy is not carried", named, cure="set the channel's proxy before it is used")
+        what = "it is asked through a proxy, and is disabled: channels have none here"
+        remarks.add("lost", _TABLE, what, named, cure="enable it if this host may reach it directly")
     if not listed(row, "models"):
         remarks.add("changed", _TABLE, "it names no models, and is disabled", named, cure="name them")
     if text(row, "status_code_mapping") not in ("", "{}"):
         remarks.add("lost", _TABLE, "status_code_mapping has no place here", named)
     if "auto_ban" in row and not flag(row, "auto_ban", default=True):
-        remarks.add("lost", _TABLE, "auto_ban off is a setting of all channels here", named, cure="see [retirement]")
+        remarks.add(
+            "lost", _TABLE, "auto_ban off is a setting of all channels here", named, cure="see [routing] disable_on"
+        )

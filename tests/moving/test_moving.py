@@ -353,14 +353,13 @@ async def test_new_api(old: str, new: str) -> None:
         assert {one.name for one in await storage.list_users()} == {"root", "alice"}
         (found,) = await storage.list_channels()
         assert found.provider == "deepseek"
-        assert [key.reveal() for key in found.api_keys] == ["sk-a", "sk-b"]
-        off = f'{{"{key_digest("sk-b")}":"switched off by new-api"}}'
-        sql = "SELECT tag, headers, parameters, disabled_keys, test_model FROM channels"
-        assert rows(new, sql) == [("eu", '{"X-A":"1"}', '{"temperature":0}', off, "gpt-4o")]
+        assert [key.reveal() for key in found.api_keys] == ["sk-a"]
+        assert not found.enabled, "it would be asked without its proxy"
+        sql = "SELECT tag, headers, parameters, test_model FROM channels"
+        assert rows(new, sql) == [("eu", '{"X-A":"1"}', '{"temperature":0}', "gpt-4o")]
         prices = await storage.list_prices()
         assert (prices["m"].input, prices["m"].cache_read) == (2_000_000_000, 200_000_000)
         assert prices["draw"].per_call == 40_000_000
     told = [one.what for one in remarks]
-    assert any("proxy" in what for what in told)
-    assert any("Host" in what for what in told)
-    assert any('"auto"' in what for what in told)
+    for said in ("proxy", "Host", '"auto"', "switched off", "headers of a channel", "parameters of a channel"):
+        assert any(said in what for what in told), said

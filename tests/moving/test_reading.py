@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneapi_asgi.desk.moving import Moved, Remarks
-from oneapi_asgi.models import Price
+from oneapi_asgi.models import NANO, Price
 from oneapi_asgi.moving.calls import call_of, event_of
 from oneapi_asgi.moving.keys import coupon_of, key_of
 from oneapi_asgi.moving.kinds import base_url_of, provider_of
@@ -18,7 +18,7 @@ from oneapi_asgi.moving.people import person_of
 from oneapi_asgi.moving.pricing import groups_of, prices_of
 from oneapi_asgi.moving.reading import is_source, unknown_columns
 from oneapi_asgi.moving.upstreams import upstream_of
-from oneapi_asgi.moving.values import LARGEST, flag, listed, money, text, whole
+from oneapi_asgi.moving.values import LARGEST, Row, flag, listed, money, text, whole
 from oneapi_asgi.providers.catalog import CATALOG, mistaken_options
 
 LETTERS = 'a1-é\x00{}[]"|,. $%'
@@ -202,3 +202,31 @@ def test_amounts_that_cannot_be_added_up_are_cut_and_told() -> None:
     assert found is not None
     assert found.left == LARGEST
     assert any("cut" in one.what for one in remarks.all())
+
+
+@pytest.mark.parametrize(
+    ("changes", "enabled", "keys"),
+    [
+        ({}, True, ["sk-a", "sk-b"]),
+        ({"channel_info": '{"is_multi_key": true, "multi_key_status_list": {"0": 3}}'}, True, ["sk-b"]),
+        ({"channel_info": '{"is_multi_key": true, "multi_key_status_list": {"0": 2, "1": 3}}'}, False, []),
+        ({"setting": '{"proxy": "socks5://10.0.0.1:1"}'}, False, ["sk-a", "sk-b"]),
+        ({"status": 3}, False, ["sk-a", "sk-b"]),
+        ({"models": ""}, False, ["sk-a", "sk-b"]),
+    ],
+)
+def test_what_must_not_be_asked_is_not(changes: Row, enabled: bool, keys: list[str]) -> None:
+    """Whatever cannot be heeded here leaves a channel out, not its rule."""
+    row = {"id": 1, "type": 1, "name": "a", "status": 1, "models": "m", "key": "sk-a\nsk-b"}
+    row |= {"channel_info": '{"is_multi_key": true}'}
+    found = upstream_of({**row, **changes}, Remarks(), newer=True)
+    assert found is not None
+    assert found.channel.enabled == enabled
+    assert [key.reveal() for key in found.channel.api_keys] == keys
+
+
+def test_what_groups_paid_is_not_dropped_in_silence() -> None:
+    remarks = Remarks()
+    assert groups_of({"GroupRatio": '{"default": 1, "vip": 0.5}'}, remarks) == {"default": NANO, "vip": NANO // 2}
+    (told,) = remarks.all()
+    assert (told.outcome, told.examples) == ("lost", ("vip",))

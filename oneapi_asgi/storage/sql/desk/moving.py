@@ -307,7 +307,6 @@ class _Move:
             "headers": _text(one.headers) if one.headers else None,
             "parameters": _text(one.parameters) if one.parameters else None,
             "system_prompt": one.system_prompt or None,
-            "disabled_keys": _text(one.disabled_keys) if one.disabled_keys else None,
             "tag": one.tag,
             "note": one.note or None,
             "test_model": one.test_model,
