@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ..errors import Unavailable
 from .fetching import check_url
 
-__all__ = ["Challenges", "Codes", "Options", "Tries", "local_path", "site_url"]
+__all__ = ["Challenges", "Codes", "Options", "local_path", "site_url"]
 
 _LOCAL = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 
@@ -39,18 +39,6 @@ class Codes(Protocol):
 
     async def make_code(self, kind: str, subject: str, data: str, seconds: float) -> str: ...
     async def take_code(self, kind: str, subject: str, code: str) -> str | None: ...
-
-
-class Tries(Protocol):
-    """Counts what goes wrong, or is done, too often."""
-
-    async def check(self, kind: str, key: str) -> None:
-        """
-        :raises RateLimited: there were too many
-        """
-        ...
-
-    async def failed(self, kind: str, key: str) -> None: ...
 
 
 async def site_url(options: Options) -> str:

@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Literal, Protocol, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.responses import Response
@@ -19,23 +19,15 @@ from ..keys import code_digest, new_code
 from ..ports import CodeRedeemer
 from .money import MAX_QUOTA, QUOTA_NANO, nano_of, quota_of
 from .routes import Nothing, PageQuery, Reply, Route, Visit
+from .tries import Subjects, Tries, check_all, count_all
 
-__all__ = ["Redemptions", "Tries"]
+__all__ = ["Redemptions"]
 
 MOST_AT_ONCE = 1_000
 
 _Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100)]
 _Quota: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_QUOTA)]
 _Time: TypeAlias = Annotated[int, Meta(ge=-1, le=2**53)]
-
-
-class Tries(Protocol):
-    async def count_try(self, user_id: int, address: str) -> None:
-        """Count a try to redeem a code, before it is looked at.
-
-        :raises RateLimited: there were too many lately
-        """
-        ...
 
 
 class RedemptionRow(Struct, frozen=True, kw_only=True):
@@ -158,7 +150,9 @@ class Redemptions:
     async def redeem(self, visit: Visit[Nothing, Redeem]) -> int:
         """The quota that came in."""
         me = visit.me
-        await self._tries.count_try(me.user_id, visit.address)
+        guesses: Subjects = (("redeem", str(me.user_id)), ("redeem_from", visit.address))
+        await check_all(self._tries, guesses)
+        await count_all(self._tries, guesses)  # before it is looked at: many may be asked at one moment
         try:
             amount = await self._redeemer.redeem(code_digest(visit.body.key), me.name)
         except KeyError:

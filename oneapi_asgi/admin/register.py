@@ -28,8 +28,9 @@ from ..errors import BadRequest, Conflict, Forbidden, NotFound
 from ..models import Secret
 from .mail import Letter, Outbox
 from .money import nano_of
-from .outside import Challenges, Codes, Options, Tries, site_url
+from .outside import Challenges, Codes, Options, site_url
 from .routes import Nothing, Reply, Route, Visit
+from .tries import Subjects, Tries, check_all, count_all
 from .turnstile import Turnstile
 from .user_rows import PasswordKeeper
 
@@ -200,11 +201,10 @@ class Registration:
         :raises BadRequest: the code is not good
         :raises RateLimited: too many were not
         """
-        for kind, key in (("code", email), ("code_from", address)):
-            await self._tries.check(kind, key)
+        guesses: Subjects = (("code", email), ("code_from", address))
+        await check_all(self._tries, guesses)
         if await self._codes.take_code(_CODE, email, code) is None:
-            for kind, key in (("code", email), ("code_from", address)):
-                await self._tries.failed(kind, key)
+            await count_all(self._tries, guesses)
             raise BadRequest(
                 "The code is wrong, or no longer good: ask for a new one with POST /api/verification.",
                 code="wrong_code",
@@ -309,10 +309,9 @@ class Registration:
         :raises RateLimited: too many were asked for, for this address or from there
         """
         await self._outbox.check()
-        for kind, key in (("letter", email), ("letter_from", address)):
-            await self._tries.check(kind, key)
-        for kind, key in (("letter", email), ("letter_from", address)):
-            await self._tries.failed(kind, key)
+        letters: Subjects = (("letter", email), ("letter_from", address))
+        await check_all(self._tries, letters)
+        await count_all(self._tries, letters)
 
     async def _write(self, email: str, subject: str, text: str) -> None:
         name = await self._options.text("SystemName")

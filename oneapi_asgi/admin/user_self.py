@@ -23,25 +23,14 @@ from ..pool import named_models
 from ..ports import ChannelStore
 from .money import nano_of
 from .routes import Nothing, Route, Visit
+from .tries import Tries
 from .user_rows import READ_ONLY, PasswordKeeper, SelfEdit, UserRow, name_of, refusals, user_row
 
-__all__ = ["OwnAccount", "OwnAccountStore", "Tries"]
+__all__ = ["OwnAccount", "OwnAccountStore"]
 
 
 class OwnAccountStore(MemberStore, MemberAdmin, CredentialStore, Protocol):
     """What is asked of whoever keeps users."""
-
-
-class Tries(Protocol):
-    """Counts wrong passwords."""
-
-    async def check(self, kind: str, key: str) -> None:
-        """
-        :raises RateLimited: there were too many
-        """
-        ...
-
-    async def failed(self, kind: str, key: str) -> None: ...
 
 
 class OwnAccount:
@@ -52,8 +41,8 @@ class OwnAccount:
         store: OwnAccountStore,
         passwords: PasswordKeeper,
         channels: ChannelStore,
+        tries: Tries,
         *,
-        tries: Tries | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -127,11 +116,9 @@ class OwnAccount:
                 raise Forbidden("Sign in again, then set a password.", code="confirmation_required")
             return
         key = str(visit.me.user_id)
-        if self._tries is not None:
-            await self._tries.check("password", key)
+        await self._tries.check("password", key)
         if not await self._passwords.verify(stored, visit.body.original_password):
-            if self._tries is not None:
-                await self._tries.failed("password", key)
+            await self._tries.failed("password", key)
             raise Forbidden(
                 "Send your present password along, as original_password.",
                 code="wrong_password",

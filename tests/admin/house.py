@@ -21,7 +21,7 @@ from oneapi_asgi.models import Secret
 from oneapi_asgi.storage.sql import SQLStorage
 from oneapi_asgi.storage.sql.desk.members import SQLMembers
 
-from .rig import ROOT, Written, as_, asked
+from .rig import ROOT, Counted, Written, as_, asked
 
 ADMIN, ANN, BOB, BOSS = 2, 3, 4, 5
 """Ids: who is an administrator, two common users, another administrator."""
@@ -75,7 +75,7 @@ async def a_house(folder: Path, prepared: Prepared) -> AsyncIterator[House]:
                 await members.add_member(
                     MemberDraft(name=name, password=password, role=role, wallet=nano_of(100), display_name=name)
                 )
-            own = OwnAccount(members, Plain(), storage, clock=lambda: 100.0)
+            own = OwnAccount(members, Plain(), storage, Counted(), clock=lambda: 100.0)
             async with asked([*own.routes(), *Users(members, Plain()).routes()], events) as client:
                 yield House(url, storage, client, events)
             assert list(await storage.audit()) == []

@@ -12,6 +12,7 @@ from starlette.types import Scope
 from oneapi_asgi.admin import Admin, Route
 from oneapi_asgi.desk.events import Event
 from oneapi_asgi.desk.roles import Actor, Role
+from oneapi_asgi.errors import RateLimited
 
 FOREVER = 1e12
 
@@ -35,6 +36,20 @@ class Written:
 
     async def write_event(self, event: Event) -> None:
         self.events.append(event)
+
+
+class Counted:
+    """Tries that are counted: three of each kind for each key, and no more."""
+
+    def __init__(self) -> None:
+        self.failures: list[tuple[str, str]] = []
+
+    async def check(self, kind: str, key: str) -> None:
+        if self.failures.count((kind, key)) >= 3:
+            raise RateLimited("Try again later.", code="too_many_tries", retry_after=60)
+
+    async def failed(self, kind: str, key: str) -> None:
+        self.failures.append((kind, key))
 
 
 def as_(role: Role, number: int = 1, name: str = "root") -> dict[str, str]:

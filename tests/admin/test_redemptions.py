@@ -10,25 +10,12 @@ import pytest
 
 from oneapi_asgi.admin.redemptions import Redemptions
 from oneapi_asgi.desk.roles import Role
-from oneapi_asgi.errors import RateLimited
 from oneapi_asgi.storage.sql import SQLStorage
 from oneapi_asgi.storage.sql.desk.redemptions import SQLRedemptions
 
-from .rig import Written, as_, asked
+from .rig import Counted, Written, as_, asked
 
 ANN = as_(Role.COMMON, 2, "ann")
-
-
-class Three:
-    """Lets three tries pass."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    async def count_try(self, user_id: int, address: str) -> None:
-        self.count += 1
-        if self.count > 3:
-            raise RateLimited("Try again later.", code="too_many_tries", retry_after=60)
 
 
 @pytest.fixture
@@ -40,7 +27,7 @@ def events() -> Written:
 async def client(tmp_path: Path, events: Written) -> AsyncIterator[httpx2.AsyncClient]:
     async with SQLStorage(f"sqlite:///{tmp_path / 'a.db'}") as storage:
         await storage.add_user("ann", wallet=0)
-        routes = Redemptions(SQLRedemptions(storage), storage, Three()).routes()
+        routes = Redemptions(SQLRedemptions(storage), storage, Counted()).routes()
         async with asked(routes, events) as client:
             yield client
         assert list(await storage.audit()) == []

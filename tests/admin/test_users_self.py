@@ -14,11 +14,10 @@ from oneapi_asgi.admin import Admin
 from oneapi_asgi.admin.user_self import OwnAccount
 from oneapi_asgi.desk.members import MemberChange, MemberDraft
 from oneapi_asgi.desk.roles import Actor, Way
-from oneapi_asgi.errors import RateLimited
 from oneapi_asgi.models import Channel, Secret
 
 from .house import ANN, BOB, BY_ANN, House, Plain, a_house
-from .rig import Written, asked
+from .rig import Counted, Written, asked
 
 
 @pytest.fixture
@@ -82,23 +81,9 @@ async def test_models_of_ones_group(house: House) -> None:
     assert await house.data("GET", "/user/available_models", by=BY_ANN) == ["alias", "m0", "m1"]
 
 
-class Counted:
-    """Tries that are counted, and come to an end."""
-
-    def __init__(self) -> None:
-        self.failures: list[tuple[str, str]] = []
-
-    async def check(self, kind: str, key: str) -> None:
-        if len(self.failures) >= 3:
-            raise RateLimited("too many", retry_after=60)
-
-    async def failed(self, kind: str, key: str) -> None:
-        self.failures.append((kind, key))
-
-
 async def test_guesses_of_the_present_password_come_to_an_end(house: House) -> None:
     tries = Counted()
-    own = OwnAccount(house.members, Plain(), house.storage, tries=tries)
+    own = OwnAccount(house.members, Plain(), house.storage, tries)
     async with asked(own.routes()) as client:
         guess = {"password": "a-new-one", "original_password": "guess"}
         answers = [await client.put("/user/self", json=guess, headers=BY_ANN) for _ in range(4)]
@@ -131,7 +116,7 @@ async def test_what_a_first_password_takes(
         async def who(self, scope: Scope, address: str) -> Actor:
             return actor
 
-    own = OwnAccount(house.members, Plain(), house.storage, clock=lambda: 100.0)
+    own = OwnAccount(house.members, Plain(), house.storage, Counted(), clock=lambda: 100.0)
     admin = Admin(own.routes(), doorkeeper=Known(), events=Written())
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=admin), base_url="http://admin") as client:
         assert (await client.put("/user/self", json={"password": "a-new-one"})).status_code == status
