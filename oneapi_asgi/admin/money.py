@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MAX_QUOTA", "QUOTA_NANO", "UNLIMITED_QUOTA", "nano_of", "quota_change", "quota_of"]
+__all__ = ["MAX_QUOTA", "QUOTA_NANO", "UNLIMITED_QUOTA", "nano_of", "quota_of"]
 
 QUOTA_NANO = 2_000
 """Nano-dollars in a quota of 1."""
@@ -21,9 +21,3 @@ def quota_of(nano: int) -> int:
 
 def nano_of(quota: int) -> int:
     return quota * QUOTA_NANO
-
-
-def quota_change(nano: int, wanted: int) -> int:
-    """The nano-dollars to credit (negative: to take away) so that an account with ``nano`` shows the quota ``wanted``:
-    none if it does already, whatever is rounded off."""
-    return 0 if quota_of(nano) == wanted else nano_of(wanted) - nano

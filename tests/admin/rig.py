@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -67,10 +66,3 @@ async def asked(routes: Iterable[Route], events: Written | None = None) -> Async
     transport = httpx2.ASGITransport(app=admin)
     async with httpx2.AsyncClient(transport=transport, base_url="http://admin", headers=ROOT) as client:
         yield client
-
-
-def digits(text: str) -> int:
-    """The first number in a text."""
-    found = re.search(r"\d+", text)
-    assert found is not None, text
-    return int(found[0])
