@@ -40,6 +40,7 @@ __all__ = [
     "app_of",
     "create_app",
     "create_gateway",
+    "need_driver",
     "open_shared",
     "open_storage",
     "open_upstream",
@@ -77,9 +78,17 @@ def open_storage(settings: Settings) -> Storage:
     url = settings.storage.url
     with needs("standalone"):
         from .storage.sql import SQLStorage
-    if url.scheme in _DRIVERS:
-        _need(*_DRIVERS[url.scheme])
+    need_driver(url.scheme)
     return SQLStorage(url.reveal())
+
+
+def need_driver(scheme: str) -> None:
+    """Tell of what a database of this kind needs and is not installed; of no other scheme is there anything to tell.
+
+    :raises MissingExtra: it is missing
+    """
+    if scheme in _DRIVERS:
+        _need(*_DRIVERS[scheme])
 
 
 def open_shared(settings: Settings) -> SharedRedis | None:

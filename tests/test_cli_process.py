@@ -98,6 +98,18 @@ def test_a_command_names_the_extra_that_it_misses(tmp_path: Path, missing: str, 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("missing", "extra", "source"),
+    [
+        ("asyncmy", "mysql", "mysql://u:hunter2@127.0.0.1/x"),
+        ("asyncpg", "postgres", "postgresql://u:hunter2@127.0.0.1/x"),
+    ],
+)
+def test_a_source_names_the_extra_that_it_misses(missing: str, extra: str, source: str) -> None:
+    done = without(missing, COMMAND, "import", source)
+    assert (done.returncode, done.stderr) == (1, REMEDY.format(missing, extra))
+
+
 def test_a_module_of_the_project_is_no_extra() -> None:
     done = without("oneapi_asgi.cli.session", COMMAND, "--help")
     assert done.returncode == 1

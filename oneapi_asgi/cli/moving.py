@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -56,6 +57,9 @@ def move(
     """
     if not label or len(label) > 32 or not label.replace("-", "").isalnum():
         raise click.BadParameter("1 to 32 letters, digits and hyphens", param_hint="--label")
+    from ..app import need_driver  # brings all that a server needs: --help need not wait for it
+
+    need_driver(urlsplit(source).scheme)
 
     async def work(storage: Storage) -> tuple[Reader, Moved, int]:
         from ..moving import Reader

@@ -104,6 +104,8 @@ def test_a_table_for_people(old: str, tmp_path: Path) -> None:
         ("/no/such/file", "there is no file"),
         ("mysql://root@127.0.0.1:1/none", "cannot read mysql"),
         ("oracle://x/y", "does not speak oracle"),
+        ("/", "is a folder"),
+        ("root:hunter2@tcp(127.0.0.1:3306)/oneapi", "write it as mysql://"),
     ],
 )
 def test_a_source_that_cannot_be_read(tmp_path: Path, place: str, message: str) -> None:
@@ -111,6 +113,7 @@ def test_a_source_that_cannot_be_read(tmp_path: Path, place: str, message: str) 
     assert result.exit_code == 1
     assert message in result.output
     assert "Traceback" not in result.output
+    assert "hunter2" not in result.output
 
 
 def test_a_file_that_is_no_source(tmp_path: Path) -> None:

@@ -82,6 +82,8 @@ def _url_of(place: str) -> URL:
     if "://" in place:
         url = parse(place)
         return url if url.drivername != "sqlite" else url.set(database=str(Path(url.database or "").absolute()))
+    if "@tcp(" in place or "@unix(" in place:  # it would be shown as a file that is not there, with its password
+        raise StorageError("this is a DSN as One API has it for MySQL; write it as mysql://user:password@host/database")
     return URL.create("sqlite", database=str(Path(place).absolute()))
 
 
@@ -92,8 +94,9 @@ def _columns(connection: Connection) -> dict[str, tuple[str, ...]]:
 
 class _File:
     def __init__(self, url: URL) -> None:
-        if not Path(url.database or "").is_file():
-            raise StorageError(f"there is no file {url.database}")
+        file = Path(url.database or "")
+        if not file.is_file():
+            raise StorageError(f"{file} is a folder, not a file" if file.is_dir() else f"there is no file {file}")
         self._url = URL.create(
             "sqlite", database=f"file:{quote(url.database or '')}", query={"mode": "ro", "uri": "true"}
         )
