@@ -37,6 +37,8 @@ _log = logging.getLogger(__name__)
 MAX_ADMIN_BODY = 8 * 1024 * 1024
 """Bytes: some ten thousand channels at once."""
 
+_MOST_PARAMETERS = 100
+
 _BRACES = re.compile(r"\{(\w+)(:path)?\}")
 _UNSAFE = frozenset(("POST", "PUT", "DELETE", "PATCH"))
 _HEADERS = (
@@ -211,15 +213,19 @@ def check_actor(route: Route, actor: Actor | None, now: float) -> None:
 
 def _query(route: Route, scope: Scope) -> Struct:
     try:
-        pairs = parse_qsl(scope.get("query_string", b"").decode("ascii"), keep_blank_values=True, errors="strict")
+        sent = scope.get("query_string", b"").decode("ascii")
+        pairs = parse_qsl(sent, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
     except (UnicodeDecodeError, ValueError):
-        raise BadRequest("The query is not UTF-8 text, percent-encoded.", code="invalid_query") from None
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise BadRequest(f"The parameter {name[:50]!r} is given twice.", code="invalid_query", param=name[:50])
+        raise BadRequest(
+            f"The query is not UTF-8 text, percent-encoded, or has over {_MOST_PARAMETERS} parameters.",
+            code="invalid_query",
+        ) from None
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        name = next(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
+        raise BadRequest(f"The parameter {name[:50]!r} is given twice.", code="invalid_query", param=name[:50])
     known = {field.encode_name for field in msgspec.structs.fields(route.query)}
-    values = {name: value for name, value in pairs if name in known and value != ""}
+    values = {name: value for name, value in given.items() if name in known and value != ""}
     return _converted(values, route.query, strict=False, what="query")
 
 

@@ -79,6 +79,8 @@ ROUTES = (
         ("GET", "/page?page_size=100000", {}, None, 400, "invalid_query"),
         ("GET", "/page?p=1&p=2", {}, None, 400, "invalid_query"),
         ("GET", "/page?p=%ff", {}, None, 400, "invalid_query"),
+        ("GET", "/page?" + "&".join(f"a{number}" for number in range(100)), {}, None, 200, None),
+        ("GET", "/page?" + "&".join(f"a{number}" for number in range(101)), {}, None, 400, "invalid_query"),
         ("POST", "/fail", {}, None, 409, "taken"),
         ("GET", "/burst", {}, None, 500, "internal"),
     ],
