@@ -45,6 +45,7 @@ __all__ = [
     "check_token",
     "client_address",
     "credential",
+    "is_secure",
     "model_allowed",
     "networks",
 ]
@@ -110,6 +111,16 @@ def client_address(scope: Scope, trusted: Iterable[Network] = ()) -> str:
         if not _within(peer, trusted):
             break
     return peer
+
+
+def is_secure(scope: Scope, trusted: Iterable[Network] = ()) -> bool:
+    """Whether the caller speaks TLS, with this process or with a trusted proxy in front of it, which says so."""
+    if scope.get("scheme") == "https":
+        return True
+    trusted = tuple(trusted)
+    peer: str = (scope.get("client") or ("", 0))[0]
+    said = next((value for name, value in scope["headers"] if name == b"x-forwarded-proto"), b"")
+    return bool(trusted) and _within(peer, trusted) and said.strip().lower() == b"https"
 
 
 def _hops(value: bytes) -> list[str]:

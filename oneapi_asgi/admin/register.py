@@ -30,7 +30,7 @@ from .mail import Letter, Outbox
 from .money import nano_of
 from .outside import Challenges, Codes, Options, site_url
 from .routes import Nothing, Reply, Route, Visit
-from .tries import Subjects, Tries, check_all, count_all
+from .tries import Subjects, Tries, count_all, forgive_all
 from .turnstile import Turnstile
 from .user_rows import PasswordKeeper
 
@@ -202,14 +202,14 @@ class Registration:
         :raises RateLimited: too many were not
         """
         guesses: Subjects = (("code", email), ("code_from", address))
-        await check_all(self._tries, guesses)
+        await count_all(self._tries, guesses)
         if await self._codes.take_code(_CODE, email, code) is None:
-            await count_all(self._tries, guesses)
             raise BadRequest(
                 "The code is wrong, or no longer good: ask for a new one with POST /api/verification.",
                 code="wrong_code",
                 param=param,
             )
+        await forgive_all(self._tries, guesses)
 
     async def verification(self, visit: Visit[TurnstileQuery, AddressBody]) -> Reply:
         await self._turnstile.check(visit.query.turnstile, visit.address)
@@ -310,7 +310,6 @@ class Registration:
         """
         await self._outbox.check()
         letters: Subjects = (("letter", email), ("letter_from", address))
-        await check_all(self._tries, letters)
         await count_all(self._tries, letters)
 
     async def _write(self, email: str, subject: str, text: str) -> None:

@@ -116,14 +116,14 @@ class OwnAccount:
                 raise Forbidden("Sign in again, then set a password.", code="confirmation_required")
             return
         key = str(visit.me.user_id)
-        await self._tries.check("password", key)
+        await self._tries.count("password", key)
         if not await self._passwords.verify(stored, visit.body.original_password):
-            await self._tries.failed("password", key)
             raise Forbidden(
                 "Send your present password along, as original_password.",
                 code="wrong_password",
                 param="original_password",
             )
+        await self._tries.forgive("password", key)
 
     async def delete(self, visit: Visit[Nothing, Nothing]) -> None:
         me = visit.me

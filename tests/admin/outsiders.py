@@ -44,12 +44,13 @@ class Counted:
     def __init__(self) -> None:
         self.counts: dict[tuple[str, str], int] = {}
 
-    async def check(self, kind: str, key: str) -> None:
+    async def count(self, kind: str, key: str) -> None:
         if self.counts.get((kind, key), 0) >= 10:
             raise RateLimited("too many", retry_after=900)
-
-    async def failed(self, kind: str, key: str) -> None:
         self.counts[kind, key] = self.counts.get((kind, key), 0) + 1
+
+    async def forgive(self, kind: str, key: str) -> None:
+        self.counts[kind, key] -= 1
 
 
 class Signed:

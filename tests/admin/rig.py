@@ -43,12 +43,13 @@ class Counted:
     def __init__(self) -> None:
         self.failures: list[tuple[str, str]] = []
 
-    async def check(self, kind: str, key: str) -> None:
+    async def count(self, kind: str, key: str) -> None:
         if self.failures.count((kind, key)) >= 3:
             raise RateLimited("Try again later.", code="too_many_tries", retry_after=60)
-
-    async def failed(self, kind: str, key: str) -> None:
         self.failures.append((kind, key))
+
+    async def forgive(self, kind: str, key: str) -> None:
+        self.failures.remove((kind, key))
 
 
 def as_(role: Role, number: int = 1, name: str = "root") -> dict[str, str]:

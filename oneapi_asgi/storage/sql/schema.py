@@ -126,7 +126,7 @@ users = Table(
     Column("admin", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
-    # A person, if it is one. ``admin`` follows ``role``; ``epoch`` grows when all sessions are to end.
+    # A person, if it is one. ``admin`` follows ``role``.
     Column("role", Integer, nullable=False, server_default="1"),
     Column("display_name", _NAME, nullable=False, server_default=""),
     Column("email", _NAME),

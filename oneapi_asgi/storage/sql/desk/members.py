@@ -35,7 +35,7 @@ from ..ledger import Circuits, Clock, credit, leave, moment, open_accounts
 from ..portable import Total
 from ..schema import accounts, daily_totals, limits, tokens, users
 from ..store import SQLStorage
-from .schema import identities, sessions
+from .schema import identities, recovery_codes, sessions
 
 __all__ = ["SQLMembers", "add_member"]
 
@@ -351,6 +351,7 @@ def _delete(connection: Connection, user_id: int, reach: Role | None, clock: Clo
     connection.execute(update(users).where(users.c.id == user_id).values(**gone))
     connection.execute(delete(identities).where(identities.c.user_id == user_id))
     connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+    connection.execute(delete(recovery_codes).where(recovery_codes.c.user_id == user_id))
     own = and_(tokens.c.user_id == user_id, tokens.c.deleted_at.is_(None))
     connection.execute(update(tokens).where(own).values(status="disabled", deleted_at=now))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -27,7 +28,9 @@ __all__ = [
     "identities",
     "imports",
     "options",
+    "recovery_codes",
     "sessions",
+    "tries",
 ]
 
 _ID = BigInteger().with_variant(Integer, "sqlite")
@@ -47,18 +50,38 @@ identities = Table(
     sqlite_autoincrement=True,
 )
 
+# Of browsers that have signed in; ``pending`` ones still owe a second factor.
 sessions = Table(
     "sessions",
     metadata,
     Column("digest", _DIGEST, primary_key=True),
     Column("user_id", BigInteger, nullable=False, index=True),
-    Column("stage", _KIND, nullable=False),
+    Column("pending", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
-    Column("seen_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),
     Column("fresh_until", Double, nullable=False),
     Column("address", _NAME, nullable=False),
     Column("agent", _NAME, nullable=False),
+)
+
+# What stands in for a second factor that was lost, each once.
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", _DIGEST, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+# When somebody guessed, as a JSON list of moments. ``turns`` only grows: to write it is to wait for one's turn.
+tries = Table(
+    "tries",
+    metadata,
+    Column("digest", _DIGEST, primary_key=True),
+    Column("turns", BigInteger, nullable=False),
+    Column("times", Text),
+    Column("keep_until", Double, index=True),
+    sqlite_with_rowid=False,
 )
 
 # Secrets that are good once and for a while: codes by e-mail, links to reset a password, states of OAuth.

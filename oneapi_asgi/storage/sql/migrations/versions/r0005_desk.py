@@ -44,13 +44,30 @@ sessions = sa.Table(
     METADATA,
     sa.Column("digest", _DIGEST, primary_key=True),
     sa.Column("user_id", sa.BigInteger, nullable=False, index=True),
-    sa.Column("stage", _KIND, nullable=False),
+    sa.Column("pending", sa.Boolean, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
-    sa.Column("seen_at", sa.Double, nullable=False),
     sa.Column("expires_at", sa.Double, nullable=False, index=True),
     sa.Column("fresh_until", sa.Double, nullable=False),
     sa.Column("address", _NAME, nullable=False),
     sa.Column("agent", _NAME, nullable=False),
+)
+
+recovery_codes = sa.Table(
+    "recovery_codes",
+    METADATA,
+    sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("digest", _DIGEST, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+tries = sa.Table(
+    "tries",
+    METADATA,
+    sa.Column("digest", _DIGEST, primary_key=True),
+    sa.Column("turns", sa.BigInteger, nullable=False),
+    sa.Column("times", sa.Text),
+    sa.Column("keep_until", sa.Double, index=True),
+    sqlite_with_rowid=False,
 )
 
 challenges = sa.Table(
@@ -113,7 +130,7 @@ imports = sa.Table(
     sqlite_with_rowid=False,
 )
 
-TABLES = [identities, sessions, challenges, options, events, groups, imports]
+TABLES = [identities, sessions, recovery_codes, tries, challenges, options, events, groups, imports]
 
 
 def _new() -> dict[str, tuple[sa.Column[Any], ...]]:
