@@ -66,7 +66,7 @@ class SessionDoorkeeper:
         self._store = store
         self._cookies = cookies
 
-    async def who(self, scope: Scope, address: str) -> Actor | None:
+    async def who(self, scope: Scope, address: str) -> Actor | None:  # noqa: ARG002 - others look at it
         token = _access_token(scope)
         if token is not None:
             presence = await self._store.find_access(key_digest(token)) if token else None
@@ -93,7 +93,7 @@ class SessionDoorkeeper:
 def _access_token(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"authorization":
-            text = value.decode("latin-1").strip()
+            text: str = value.decode("latin-1").strip()
             return text[len(_BEARER) :].strip() if text.lower().startswith(_BEARER) else text
     return None
 

@@ -28,63 +28,14 @@ _AT_ONCE, _WAITING = 2, 100
 _BCRYPT_BYTES = 72
 """What bcrypt looks at."""
 
-_KNOWN = frozenset(
-    [
-        "123456",
-        "1234567",
-        "12345678",
-        "123456789",
-        "1234567890",
-        "11111111",
-        "00000000",
-        "87654321",
-        "88888888",
-        "12341234",
-        "11223344",
-        "12344321",
-        "password",
-        "password1",
-        "password123",
-        "passw0rd",
-        "p@ssw0rd",
-        "p@ssword",
-        "qwertyui",
-        "qwerty123",
-        "qwertyuiop",
-        "1q2w3e4r",
-        "1qaz2wsx",
-        "abc12345",
-        "abcd1234",
-        "a1234567",
-        "asdfghjk",
-        "asdfasdf",
-        "iloveyou",
-        "princess",
-        "sunshine",
-        "football",
-        "baseball",
-        "superman",
-        "trustno1",
-        "whatever",
-        "starwars",
-        "computer",
-        "internet",
-        "letmein1",
-        "welcome1",
-        "changeme",
-        "administrator",
-        "admin123",
-        "admin1234",
-        "root1234",
-        "rootroot",
-        "adminadmin",
-        "test1234",
-        "testtest",
-        "oneapi123",
-        "one-api1",
-        "new-api1",
-    ]
-)
+_LISTED = """
+123456 1234567 12345678 123456789 1234567890 87654321 12341234 11223344 12344321 123123123 password password1
+password123 passw0rd p@ssw0rd p@ssword qwertyui qwerty123 qwertyuiop 1q2w3e4r 1qaz2wsx abc12345 abcd1234 a1234567
+asdfghjk asdfasdf iloveyou princess sunshine football baseball superman trustno1 whatever starwars computer internet
+letmein1 welcome1 changeme administrator admin123 admin1234 root1234 rootroot adminadmin test1234 testtest oneapi123
+one-api1 new-api1
+"""
+_KNOWN = frozenset(_LISTED.split())
 
 
 class Passwords:

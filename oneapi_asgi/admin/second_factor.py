@@ -13,7 +13,7 @@ import binascii
 import secrets
 import time
 from collections.abc import Callable
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import pyotp
 from msgspec import Meta, Struct
@@ -29,11 +29,13 @@ from .routes import Nothing, Route, Visit
 from .tries import Tries
 from .user_rows import reach_of, refusals
 
-__all__ = ["CodeText", "FactorStore", "SecondFactor", "TwoFactor"]
+__all__ = ["CodeText", "SecondFactor", "TwoFactor"]
 
 CodeText = Annotated[str, Meta(max_length=64)]
 
-_STEP = 30
+_STEP, _DIGITS = 30, 6
+"""Seconds, and of a code (RFC 6238, section 5.2)."""
+
 _LEAST_BYTES, _MOST_LETTERS = 16, 256
 """Of a secret (RFC 4226, section 4, R6)."""
 
@@ -42,15 +44,19 @@ _RECOVERY_BYTES = 10
 """Of chance in each, four groups of four letters."""
 
 
-class FactorStore(SecondFactors, CredentialStore, Protocol):
-    """What is asked of whoever keeps second factors."""
-
-
 class SecondFactor:
     """Judges codes. ``clock`` gives the Unix time that codes are of; one of a step before or after is taken too."""
 
-    def __init__(self, store: FactorStore, tries: Tries, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: SecondFactors,
+        members: CredentialStore,
+        tries: Tries,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._store = store
+        self._members = members
         self._tries = tries
         self._clock = clock
 
@@ -68,20 +74,20 @@ class SecondFactor:
         written = "".join(code.split()).replace("-", "").lower()
         if len(written) > _DIGITS:
             return await self._store.take_recovery_code(user_id, _recovery_digest(user_id, written))
-        known = await self._store.credentials(user_id)
-        if known is None or known.totp is None:
-            return False
-        step = self.step_of(known.totp, written)
+        secret = await self.secret(user_id)
+        step = self.step_of(secret, written) if secret is not None else None
         return step is not None and await self._store.take_step(user_id, step)
+
+    async def secret(self, user_id: int) -> Secret | None:
+        """None: the user has no second factor."""
+        known = await self._members.credentials(user_id)
+        return known.totp if known is not None else None
 
     def step_of(self, secret: Secret, code: str) -> int | None:
         """Which step the code is of, None if of none that counts now."""
         totp, now = pyotp.TOTP(secret.reveal()), int(self._clock()) // _STEP
         good = [step for step in (now - 1, now, now + 1) if secrets.compare_digest(totp.generate_otp(step), code)]
         return good[-1] if good else None
-
-
-_DIGITS = 6
 
 
 class Setup(Struct, frozen=True):
@@ -104,7 +110,7 @@ class Factors(Struct, frozen=True):
 class TwoFactor:
     """The routes."""
 
-    def __init__(self, factor: SecondFactor, store: FactorStore, options: Options) -> None:
+    def __init__(self, factor: SecondFactor, store: SecondFactors, options: Options) -> None:
         self._factor = factor
         self._store = store
         self._options = options
@@ -128,14 +134,13 @@ class TwoFactor:
         )  # fmt: skip
 
     async def status(self, visit: Visit[Nothing, Nothing]) -> Factors:
-        known = await self._store.credentials(visit.me.user_id)
-        enabled = known is not None and known.totp is not None
+        enabled = await self._factor.secret(visit.me.user_id) is not None
         return Factors(enabled, await self._store.count_recovery_codes(visit.me.user_id))
 
     async def setup(self, visit: Visit[Nothing, Nothing]) -> Setup:
         secret = pyotp.random_base32()
         issuer = await self._options.text("SystemName") or "oneapi-asgi"
-        return Setup(secret, pyotp.TOTP(secret).provisioning_uri(visit.me.name, issuer))
+        return Setup(secret, pyotp.TOTP(secret).provisioning_uri(name=visit.me.name, issuer_name=issuer))
 
     async def enable(self, visit: Visit[Nothing, EnableBody]) -> list[str]:
         me, secret = visit.me, Secret(visit.body.secret.replace(" ", "").upper())
@@ -156,8 +161,7 @@ class TwoFactor:
 
     async def renew(self, visit: Visit[Nothing, Nothing]) -> list[str]:
         me = visit.me
-        known = await self._store.credentials(me.user_id)
-        if known is None or known.totp is None:
+        if await self._factor.secret(me.user_id) is None:
             raise Conflict("There is no second factor that codes could stand in for.", code="no_second_factor")
         codes = _new_codes()
         await self._store.set_recovery_codes(me.user_id, [_recovery_digest(me.user_id, code) for code in codes])
