@@ -19,15 +19,15 @@ from .drain import Drain
 from .extra import needs
 from .gateway import Gateway
 from .genai import GenaiPrices
-from .health import Ejection
-from .models import Price
+from .health import Ejection, Refusals
+from .models import Channel, Price
 from .planning import Route
 from .ports import Storage
 from .rates import LocalRates
 from .settings import PricingSettings, Settings, find_config, load_settings
 from .spool import Spool
 from .storage.memory import MemoryStorage
-from .upstream import AddressGuard
+from .upstream import AddressGuard, Upstream
 from .upstream.installed import installed_sockets
 
 if TYPE_CHECKING:
@@ -152,15 +152,22 @@ def _need(extra: str, module: str) -> None:
             raise ModuleNotFoundError(name=module)
 
 
-def create_gateway(settings: Settings) -> Gateway:
-    """The gateway that the settings describe, with the channels and tokens that they declare.
+def create_gateway(
+    settings: Settings,
+    *,
+    storage: Storage | None = None,
+    upstream: Upstream | None = None,
+    on_disabled: Callable[[Channel, str], None] | None = None,
+) -> Gateway:
+    """The gateway that the settings describe, with the channels and tokens that they declare. ``storage`` and
+    ``upstream`` are what the settings name, if somebody has made them already.
 
     :raises MissingExtra: it needs what is not installed
     """
     pricing, days = settings.pricing, settings.storage.retention_days
     return Gateway(
-        open_storage(settings),
-        upstream=open_upstream(settings),
+        storage or open_storage(settings),
+        upstream=upstream or open_upstream(settings),
         sockets=installed_sockets(AddressGuard(settings.outbound.allow)),
         channels=[row.channel() for row in settings.channels],
         tokens=[row.draft() for row in settings.tokens],
@@ -174,6 +181,7 @@ def create_gateway(settings: Settings) -> Gateway:
         fetch_hosts=settings.outbound.fetch_hosts,
         health=None if settings.routing.cool_down else Ejection(judge=False),
         disable_on=settings.routing.disable_on,
+        on_disabled=on_disabled,
         timeouts=settings.timeouts.timeouts(),
         pacing=settings.streams.pacing(),
         max_body=settings.server.body_bytes,
@@ -226,11 +234,35 @@ def _default_price(pricing: PricingSettings) -> Price | None:
 
 
 def create_app(settings: Settings) -> ASGIApp:
-    """The gateway as an app of its own, which browsers may call from any page: its keys do not travel in cookies.
+    """The gateway as an app of its own, with its administration at ``/api`` if it has a database.
 
     :raises MissingExtra: it needs what is not installed
     """
-    gateway = create_gateway(settings)
+    if settings.storage.in_memory or not settings.admin.enabled:
+        return _for_browsers(create_gateway(settings))
+    with needs("standalone"):
+        from .administration import Administration
+        from .standalone import Standalone
+        from .storage.sql import SQLStorage
+    storage, upstream = open_storage(settings), open_upstream(settings)
+    assert isinstance(storage, SQLStorage)  # noqa: S101 - it is not in memory; narrows for the type checker
+    administration = Administration(
+        storage,
+        upstream,
+        allow=settings.outbound.allow,
+        trusted_proxies=settings.server.trusted_proxies,
+        hosts=settings.server.hosts,
+        body_timeout=settings.server.body_timeout,
+    )
+    told = administration.channel_disabled
+    gateway = create_gateway(settings, storage=storage, upstream=upstream, on_disabled=told)
+    if not settings.routing.disable_on and isinstance(gateway.pool.health, Refusals):
+        administration.watch(gateway.pool.health)
+    return Standalone(gateway, administration, calls=_for_browsers(gateway))
+
+
+def _for_browsers(gateway: Gateway) -> ASGIApp:
+    """Which browsers may call from any page: keys do not travel in cookies."""
     browsers = CORSMiddleware(
         gateway,
         allow_origins=["*"],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
-__all__ = ["MissingExtra", "needs"]
+__all__ = ["MissingExtra", "installed", "needs"]
 
 
 class MissingExtra(ImportError):
@@ -25,3 +26,8 @@ def needs(extra: str) -> Iterator[None]:
             raise
         remedy = f"pip install 'oneapi-asgi[{extra}]', in a checkout pip install '.[{extra}]'"
         raise MissingExtra(f"oneapi-asgi needs {missing}: {remedy}", name=missing) from error
+
+
+def installed(*modules: str) -> bool:
+    """Whether all of them could be imported, for what is offered only where they are."""
+    return all(find_spec(module) is not None for module in modules)

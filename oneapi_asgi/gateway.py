@@ -90,7 +90,7 @@ class Gateway:
     declared in the storage at the start, so that those which were declared before and are missing now go; ``prices``
     win over those in the storage, ``price_catalog`` comes after them. ``health`` None leaves channels alone for a
     while that fail again and again; ``disable_on`` are the statuses and codes for which a channel is switched off for
-    good, once every key of it is refused so.
+    good, once every key of it is refused so; ``on_disabled`` is told of it, and why.
 
     ``shared`` is what replicas share (such as ``SharedRedis``), opened and closed with the gateway: rates are counted
     for all of them, and each tells the others of changes, failed channels and ended calls. Without it each of
@@ -139,6 +139,7 @@ class Gateway:
     pacing: Pacing = field(default_factory=Pacing)
     health: Health | None = None
     disable_on: Iterable[str] = ()
+    on_disabled: Callable[[Channel, str], None] | None = None
     max_body: int = MAX_BODY
     body_timeout: float = 20.0
     hosts: Iterable[str] = ()
@@ -174,7 +175,7 @@ class Gateway:
         self.quota = quota_of(storage, self._prices, book, self.default_max_output, self.spool)
         self._authenticator = KeyAuthenticator(storage, revision=revision, ttl=self.token_ttl)
         self._revocation = Revocation(self._authenticator.recheck, revision)
-        self._retirement = retirement_of(storage, self.pool.health, self.disable_on)
+        self._retirement = retirement_of(storage, self.pool.health, self.disable_on, self.on_disabled)
         self._chores = chores_of(storage, self.keep_records)
         notes = storage if isinstance(storage, NoteStore) else None
         self._thoughts, self._owners = Thoughts(notes), Owners(notes)

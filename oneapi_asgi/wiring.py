@@ -90,7 +90,12 @@ def planner_of(
     return RoutePlanner(pool, routes, max_attempts=max_attempts, prices=prices, owners=owners)
 
 
-def retirement_of(storage: CallStorage, health: Health, disable_on: Iterable[str]) -> Retirement | None:
+def retirement_of(
+    storage: CallStorage,
+    health: Health,
+    disable_on: Iterable[str],
+    on_disabled: Callable[[Channel, str], None] | None,
+) -> Retirement | None:
     named = tuple(disable_on)
     if not named:
         return None
@@ -98,7 +103,7 @@ def retirement_of(storage: CallStorage, health: Health, disable_on: Iterable[str
         raise TypeError(f"{type(storage).__name__} cannot switch channels off: it has no method 'disable_channel'")
     if not isinstance(health, Refusals):
         raise TypeError(f"{type(health).__name__} does not know of which channels every key is refused")
-    return Retirement(storage, health, disable_on=named)
+    return Retirement(storage, health, disable_on=named, on_disabled=on_disabled)
 
 
 def limiter_of(

@@ -67,7 +67,9 @@ LEVELS = (
     ("realtime",),
     ("endpoints", "listing", "probes", "settings", "standing", "wiring"),
     ("admin", "gateway", "moving"),
-    ("app", "bounded", "workers"),
+    ("administration", "bounded", "workers"),
+    ("standalone",),
+    ("app",),
     ("serving",),
     ("cli", "testing"),
     ("__init__", "__main__"),
@@ -78,7 +80,7 @@ WORDS = {"desk", "errors", "globs", "kept", "models", "ports", "keys", "queries"
 ONLY = {"storage": WORDS, "testing": WORDS}
 """Units that hang on the words alone, whatever else lies below them."""
 
-KNOW_STORAGES = {"__init__", "app", "cli"}
+KNOW_STORAGES = {"__init__", "administration", "app", "cli"}
 READ_ENVIRONMENT = {"settings", "app", "cli"}
 
 PURE = {*WORDS, "wire", "providers", "pricing", "failure", "health", "shortage", "strategies", "waits"}

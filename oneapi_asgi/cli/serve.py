@@ -31,8 +31,10 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
     """Run the gateway."""
     settings = settings_of(config, {**os.environ, **_overrides(host=host, port=port, workers=workers)})
     _try_address(settings)
-    idle = _is_empty(settings)
+    idle, first = _look(settings)
     click.echo(f"oneapi-asgi listens on {_address(settings)}", err=True)
+    if first is not None:
+        click.echo(first, err=True)
     if idle:
         click.echo(_first_steps(settings, config), err=True)
     _run(settings)
@@ -43,16 +45,33 @@ def _overrides(**flags: object) -> dict[str, str]:
     return {f"ONEAPI_SERVER__{key.upper()}": str(value) for key, value in flags.items() if value is not None}
 
 
-def _is_empty(settings: Settings) -> bool:
-    """Whether there is nobody to call and nothing to be called. Also opens the storage once before any worker does."""
+def _look(settings: Settings) -> tuple[bool, str | None]:
+    """Whether there is nobody to call and nothing to be called, and what is to be said of root's first password. Also
+    opens the storage once before any worker does."""
     declared = bool(settings.channels or settings.tokens)
     if settings.storage.in_memory:
-        return not declared
+        return not declared, None
 
-    async def look(storage: Storage) -> bool:
-        return not (declared or await storage.list_channels() or await storage.list_tokens())
+    async def look(storage: Storage) -> tuple[bool, str | None]:
+        idle = not (declared or await storage.list_channels() or await storage.list_tokens())
+        return idle, await _first_password(settings, storage) if settings.admin.enabled else None
 
     return operate(settings, look)
+
+
+async def _first_password(settings: Settings, storage: Storage) -> str | None:
+    from .passwords import give_first_password  # late: --help need not wait for what hashes them
+
+    given = os.environ.get("ONEAPI_ROOT_PASSWORD", "")
+    made = await give_first_password(storage, given)
+    if made is None:
+        return None
+    shown = "the one that ONEAPI_ROOT_PASSWORD holds" if given else f"{made}  (it is shown this once)"
+    return (
+        f"The first password of the user root is {shown}.\n"
+        f"The administration is at {_address(settings)}/api/docs; there is nothing to do there before that password "
+        "is changed."
+    )
 
 
 def _first_steps(settings: Settings, config: Path | None) -> str:

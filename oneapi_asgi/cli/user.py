@@ -119,6 +119,27 @@ def give_role(name_or_id: str, role: str, config: Path | None) -> None:
     click.echo(f'user {changed.id} "{changed.name}" is {role}', err=True)
 
 
+@user.command("password")
+@click.argument("name_or_id")
+@click.option("--generate", is_flag=True, help="Make one up, show it once, and have it changed at the next sign-in.")
+@config_option
+def set_password(name_or_id: str, generate: bool, config: Path | None) -> None:
+    """Set a user's password, which is asked for. Whoever is signed in as that user has to sign in again."""
+    from .passwords import check_password, hash_password, made_up  # late: they load what hashes
+
+    password = made_up() if generate else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+
+    async def change(members: MemberAdmin, user: User) -> None:
+        check_password(password)
+        kept = await hash_password(password)
+        await members.change_member(user.id, MemberChange(password=kept, must_change_password=generate))
+
+    changed = _to_member(name_or_id, config, change)
+    click.echo(f'user {changed.id} "{changed.name}" has a new password', err=True)
+    if generate:
+        click.echo(password)
+
+
 @user.command("delete")
 @click.argument("name_or_id")
 @config_option

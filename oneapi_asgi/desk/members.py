@@ -21,6 +21,7 @@ __all__ = [
     "ROOT",
     "CredentialStore",
     "Credentials",
+    "FirstPassword",
     "Left",
     "Member",
     "MemberAdmin",
@@ -243,6 +244,12 @@ class MemberAdmin(Protocol):
 class CredentialStore(Protocol):
     async def credentials(self, user_id: int) -> Credentials | None:
         """None: there is no such user, or it is deleted."""
+        ...
+
+
+class FirstPassword(Protocol):
+    async def give_first_password(self, password: Secret) -> bool:
+        """Give root the hash of a password that has to be changed, if there is none; whether it was given."""
         ...
 
 

@@ -13,6 +13,7 @@ from .load import find_config, load_settings, read_section
 from .places import SettingsError
 from .rows import ChannelSettings, LimitSettings, PriceSettings, RouteSettings, TierSettings, TokenSettings
 from .sections import (
+    AdminSettings,
     CacheSettings,
     IdempotencySettings,
     OutboundSettings,
@@ -26,6 +27,7 @@ from .sections import (
 )
 
 __all__ = [
+    "AdminSettings",
     "CacheSettings",
     "ChannelSettings",
     "IdempotencySettings",

@@ -45,6 +45,7 @@ from .tables import listed, table
 from .urls import SecretUrl, redis_url, storage_url
 
 __all__ = [
+    "AdminSettings",
     "CacheSettings",
     "IdempotencySettings",
     "OutboundSettings",
@@ -100,6 +101,12 @@ class StorageSettings(Struct, frozen=True, kw_only=True):
     @property
     def in_memory(self) -> bool:
         return self.url.scheme == "memory"
+
+
+class AdminSettings(Struct, frozen=True, kw_only=True):
+    """The administration at ``/api``, which needs a database."""
+
+    enabled: Annotated[bool, flag] = True
 
 
 class RoutingSettings(Struct, frozen=True, kw_only=True):
@@ -202,6 +209,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     server: Annotated[ServerSettings, table(ServerSettings)] = ServerSettings()
     storage: Annotated[StorageSettings, table(StorageSettings)] = StorageSettings()
+    admin: Annotated[AdminSettings, table(AdminSettings)] = AdminSettings()
     routing: Annotated[RoutingSettings, table(RoutingSettings, _check_routing)] = RoutingSettings()
     timeouts: Annotated[TimeoutSettings, table(TimeoutSettings)] = TimeoutSettings()
     streams: Annotated[StreamSettings, table(StreamSettings)] = StreamSettings()

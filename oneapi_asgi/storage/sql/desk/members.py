@@ -74,7 +74,7 @@ _PLAIN = ("name", "display_name", "email", "group", "enabled", "remind_below", "
 
 
 class SQLMembers:
-    """``desk.members.MemberStore``, ``MemberPages``, ``MemberAdmin`` and ``CredentialStore``."""
+    """``desk.members.MemberStore``, ``MemberPages``, ``MemberAdmin``, ``CredentialStore`` and ``FirstPassword``."""
 
     def __init__(self, storage: SQLStorage) -> None:
         self._storage = storage
@@ -96,6 +96,9 @@ class SQLMembers:
 
     async def add_member(self, draft: MemberDraft) -> Member:
         return await self._storage.administer(add_member, draft, self._storage.circuits, self._storage.clock)
+
+    async def give_first_password(self, password: Secret) -> bool:
+        return await self._storage.write(_give_first_password, password)
 
     async def change_member(self, user_id: int, change: MemberChange, *, reach: Role | None = None) -> Member:
         circuits, clock = self._storage.circuits, self._storage.clock
@@ -206,6 +209,13 @@ def _conditions(query: MemberQuery) -> Iterator[ColumnElement[bool]]:
 
 
 # Changing
+
+
+def _give_first_password(connection: Connection, password: Secret) -> bool:
+    """Of those who start at one moment, one does it."""
+    without = and_(users.c.name == ROOT, users.c.password.is_(None))
+    values = {"password": password.reveal(), "must_change_password": True}
+    return bool(connection.execute(update(users).where(without).values(values)).rowcount)
 
 
 def add_member(connection: Connection, draft: MemberDraft, circuits: Circuits, clock: Clock) -> Member:

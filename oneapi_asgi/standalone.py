@@ -1,0 +1,66 @@
+"""A gateway and its administration as one app with one lifespan.
+
+    app = Standalone(gateway, administration)
+
+The administration answers below ``/api``, but for the paths there that are Ollama's (``/api/chat``), which are calls.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .administration import Administration
+from .gateway import Gateway
+from .lifespan import live
+from .wire.dialects import CLIENTS, listed, operation_at
+
+__all__ = ["Standalone", "is_administrative"]
+
+_PREFIX = "/api"
+
+
+def is_administrative(path: str) -> bool:
+    """Whether a path below the root is the administration's."""
+    path = path.rstrip("/")
+    if path != _PREFIX and not path.startswith(f"{_PREFIX}/"):
+        return False
+    return operation_at(path) is None and listed(path, CLIENTS["ollama"]) is None
+
+
+class Standalone:
+    """``calls`` stands around the gateway, if anything does: what only calls are to pass."""
+
+    def __init__(self, gateway: Gateway, administration: Administration, *, calls: ASGIApp | None = None) -> None:
+        self.gateway = gateway
+        self.administration = administration
+        self._calls: ASGIApp = calls or gateway
+        self._running: AsyncExitStack | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await live(self, receive, send)
+        if scope["type"] == "http":
+            root: str = scope.get("root_path", "")
+            path: str = scope["path"]
+            below = path[len(root) :] if root and path.startswith(f"{root}/") else path
+            if is_administrative(below):
+                return await self.administration({**scope, "root_path": root + _PREFIX}, receive, send)
+        return await self._calls(scope, receive, send)
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.gateway)
+            await stack.enter_async_context(self.administration)
+            self._running = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            await running.__aexit__(exc_type, exc, traceback)
