@@ -82,7 +82,12 @@ class Description:
 def document(routes: Sequence[Route], *, version: str, prefix: str = "/api") -> dict[str, Any]:
     """An OpenAPI 3.1 document of what is served below ``prefix``."""
     kinds = [
-        *{kind for route in routes for kind in (route.query, route.body, route.data) if kind not in (None, Nothing)}
+        *{
+            kind
+            for route in routes
+            for kind in (route.query, route.body, *_alternatives(route))
+            if kind not in (None, Nothing)
+        }
     ]
     kinds.sort(key=repr)
     found, components = msgspec.json.schema_components(kinds, ref_template=_REF)
@@ -166,10 +171,15 @@ def _body(route: Route, schemas: Mapping[str, Any], components: Mapping[str, Any
     return {**whole, "additionalProperties": False}
 
 
+def _alternatives(route: Route) -> tuple[Any, ...]:
+    return route.data if isinstance(route.data, tuple) else (route.data,)
+
+
 def _answer(route: Route, schemas: Mapping[str, Any]) -> dict[str, Any]:
     if route.bare:
         return {"description": "As it is, without an envelope.", "content": {"*/*": {"schema": {}}}}
-    data = {} if route.data is None else schemas[repr(route.data)]
+    found = [schemas[repr(kind)] for kind in _alternatives(route) if kind is not None]
+    data = {"anyOf": found} if len(found) > 1 else found[0] if found else {}
     schema = {
         "type": "object",
         "required": ["success", "message", "data"],

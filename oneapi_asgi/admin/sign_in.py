@@ -94,7 +94,7 @@ class SignIns:
         guest, common = Role.GUEST, Role.COMMON
         return (
             Route("POST", "/user/login", self.login, role=guest, summary="Sign in", body=LoginBody,
-                  data=UserRow | Owed, action="user.login", kind="system"),
+                  data=(UserRow, Owed), action="user.login", kind="system"),
             Route("POST", "/user/login/2fa", self.second, role=guest, summary="Show the second factor that is owed",
                   body=CodeBody, data=UserRow, action="user.login.2fa", kind="system"),
             Route("POST", "/user/logout", self.logout, role=guest, summary="Sign out",
