@@ -30,4 +30,11 @@ def needs(extra: str) -> Iterator[None]:
 
 def installed(*modules: str) -> bool:
     """Whether all of them could be imported, for what is offered only where they are."""
-    return all(find_spec(module) is not None for module in modules)
+    return all(_is_there(module) for module in modules)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # imported, and without a spec: tests, and frozen programs
+        return False

@@ -30,7 +30,7 @@ from ..http import ClientGoneError, read_body
 from .forgery import check_origin
 from .routes import Doorkeeper, Nothing, Reply, Route, Visit
 
-__all__ = ["Admin", "admin_path", "check_actor", "find_route", "placeholders"]
+__all__ = ["MAX_ADMIN_BODY", "Admin", "admin_path", "check_actor", "find_route", "placeholders", "refusal"]
 
 _log = logging.getLogger(__name__)
 

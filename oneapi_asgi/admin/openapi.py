@@ -6,6 +6,7 @@ Both follow from what the routes declare, so that neither can say something else
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from html import escape
 from typing import Any
 
@@ -50,10 +51,22 @@ class Description:
     """Serves both."""
 
     def __init__(self, routes: Sequence[Route], *, version: str, prefix: str = "/api") -> None:
-        own = self.routes()
-        self._document = document([*routes, *own], version=version, prefix=prefix)
-        self._json = msgspec.json.encode(self._document)
-        self._page = page(self._document).encode()
+        self._routes = routes
+        self._version = version
+        self._prefix = prefix
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        """Made when somebody first asks: few do, and all would wait for it at the start."""
+        return document([*self._routes, *self.routes()], version=self._version, prefix=self._prefix)
+
+    @cached_property
+    def _json(self) -> bytes:
+        return msgspec.json.encode(self._document)
+
+    @cached_property
+    def _page(self) -> bytes:
+        return page(self._document).encode()
 
     def routes(self) -> tuple[Route, ...]:
         return (

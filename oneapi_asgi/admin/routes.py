@@ -133,8 +133,7 @@ class Route:
     ``role`` is the least that may; ``Role.GUEST`` is everybody. ``body`` is decoded from JSON: what it does not declare
     is refused, but for ``ignored``, fields of the object that cannot be written and are sent along by who read it.
     ``raw`` leaves the body as it came, and so does ``signed``, for bodies that the handler verifies and no browser
-    sends. ``data`` is the type of the data in the answer, or a tuple of those that it may have; a ``bare`` answer has no
-    envelope.
+    sends. ``data`` is the type of the answer's data, or a tuple of several; a ``bare`` answer has no envelope.
 
     What changes something has an ``action``, of which an event is written, or says why it is ``quiet``. ``fresh`` asks
     for the password or a second factor within the last minutes; ``before_change`` also lets those in who have to

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -294,13 +295,22 @@ async def test_a_session_takes_a_place_at_its_channel(tmp_path: Path) -> None:
 
 
 async def test_sockets_are_those_of_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    sockets = installed_sockets()
-    assert isinstance(sockets, AiohttpSockets)
-    with pytest.raises(NotStarted):
-        await sockets.connect("ws://example.org", (), Timeouts())
+    sockets = installed_sockets(LOOPBACK)
+    assert sockets is not None
+    for _ in range(2):
+        with pytest.raises(NotStarted):
+            await sockets.connect("ws://example.org", (), Timeouts())
+        async with talker(Talker()) as upstream, sockets:
+            both = await asyncio.gather(*(sockets.connect(upstream.url, (), Timeouts()) for _ in range(2)))
+            for socket in both:
+                await socket.close()
     monkeypatch.setitem(sys.modules, "aiohttp", None)
-    monkeypatch.delitem(sys.modules, "oneapi_asgi.upstream.aiohttp_sockets")
     assert installed_sockets() is None
+
+
+def test_sockets_are_loaded_with_the_first_session() -> None:
+    probe = "import sys, oneapi_asgi as o; o.Gateway(o.MemoryStorage()); print('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 async def test_other_formats_have_no_sessions(tmp_path: Path) -> None:
