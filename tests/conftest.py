@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 
 from lab.figures import figure, pytest_terminal_summary
 from leaks import asyncio_complains, no_task_left, pytest_collection_modifyitems
@@ -15,8 +16,15 @@ __all__ = [
     "prepared",
     "pytest_collection_finish",
     "pytest_collection_modifyitems",
+    "pytest_configure",
     "pytest_terminal_summary",
 ]
+
+
+def pytest_configure() -> None:
+    """Programs that tests start keep their bytecode, as those of everybody who runs them do: to compile all modules
+    anew is most of a start."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_finish() -> None:

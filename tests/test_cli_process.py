@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -181,8 +182,10 @@ def test_serve_answers_tells_the_first_steps_and_stops(workers: int) -> None:
     assert status == 401, "the gateway asks for a key"
     assert server is None
     assert process.returncode == 0
-    first, *steps = told.splitlines()
+    first, password, place, *steps = told.splitlines()
     assert first == f"oneapi-asgi listens on http://127.0.0.1:{port}"
+    assert re.fullmatch(r"The first password of the user root is [\w-]{20}  \(it is shown this once\)\.", password)
+    assert f"http://127.0.0.1:{port}/api/docs" in place
     assert "channel add NAME" in steps[1]
     assert "token add NAME" in steps[2]
     assert "Traceback" not in told
@@ -211,7 +214,56 @@ def test_serve_in_memory_asks_for_declarations_and_ends_at_an_interrupt() -> Non
 
 def test_serve_says_nothing_of_first_steps_once_there_is_a_token() -> None:
     assert CliRunner().invoke(root, ["token", "add", "ci"]).exit_code == 0
+    assert CliRunner().invoke(root, ["user", "password", "root", "--generate"]).exit_code == 0
     with serving() as (port, process):
         process.send_signal(signal.SIGTERM)
         _, told = process.communicate(timeout=30)
     assert told.splitlines() == [f"oneapi-asgi listens on http://127.0.0.1:{port}"]
+
+
+def signed_in(port: int, password: str) -> tuple[int, str]:
+    """The status, and whether the password has to be changed."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    body = json.dumps({"username": "root", "password": password})
+    connection.request("POST", "/api/user/login", body, {"content-type": "application/json"})
+    answer = connection.getresponse()
+    said = answer.read().decode()
+    connection.close()
+    return answer.status, said
+
+
+def test_the_first_password_is_given_once_and_opens() -> None:
+    """G78."""
+    environ = {"ONEAPI_ROOT_PASSWORD": "chosen beforehand"}
+    with serving(environ=environ) as (port, process):
+        status, said = signed_in(port, "chosen beforehand")
+        assert status == 200, said
+        assert '"must_change_password":true' in said
+        assert signed_in(port, "123456")[0] == 403
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=30)
+    assert "ONEAPI_ROOT_PASSWORD holds" in told
+    assert "chosen beforehand" not in told
+    with serving(environ={"ONEAPI_ROOT_PASSWORD": "another one"}) as (port, process):
+        assert signed_in(port, "another one")[0] == 403
+        assert signed_in(port, "chosen beforehand")[0] == 200
+
+
+def test_without_an_administration_there_is_no_password() -> None:
+    with serving(environ={"ONEAPI_ADMIN__ENABLED": "false"}) as (port, process):
+        assert signed_in(port, "x")[0] == 404
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=30)
+    assert "password" not in told
+
+
+def test_a_password_is_set_by_command() -> None:
+    runner = CliRunner()
+    assert runner.invoke(root, ["user", "add", "ann"]).exit_code == 0
+    short = runner.invoke(root, ["user", "password", "ann"], input="short\nshort\n")
+    assert (short.exit_code, "8 characters" in short.stderr) == (1, True)
+    assert runner.invoke(root, ["user", "password", "ann"], input="long enough\nlong enough\n").exit_code == 0
+    made = runner.invoke(root, ["user", "password", "root", "--generate"])
+    with serving() as (port, _):
+        status, said = signed_in(port, made.stdout.strip())
+        assert (status, '"must_change_password":true' in said) == (200, True)
