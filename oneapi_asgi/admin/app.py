@@ -27,7 +27,7 @@ from ..desk.events import Event, EventLog
 from ..desk.roles import Actor, Role
 from ..errors import BadRequest, Forbidden, GatewayError, MethodNotAllowed, NotFound, Unauthenticated, UnsupportedBody
 from ..http import ClientGoneError, read_body
-from .forgery import check_origin
+from .forgery import check_origin, is_meant
 from .routes import Doorkeeper, Nothing, Reply, Route, Visit
 
 __all__ = ["MAX_ADMIN_BODY", "Admin", "admin_path", "check_actor", "find_route", "placeholders", "refusal"]
@@ -41,6 +41,9 @@ _MOST_PARAMETERS = 100
 
 _BRACES = re.compile(r"\{(\w+)(:path)?\}")
 _UNSAFE = frozenset(("POST", "PUT", "DELETE", "PATCH"))
+_GOTTEN = "oneapi_asgi.gotten"
+"""In the scope of a request that came as a GET."""
+
 _HEADERS = (
     ("content-type", "application/json"),
     ("cache-control", "no-store"),
@@ -71,20 +74,26 @@ def find_route(routes: Sequence[Route], method: str, path: str) -> tuple[Route, 
     :raises NotFound: there is no such path
     :raises MethodNotAllowed: there is, for other methods
     """
-    path = path.removesuffix("/") or "/"
-    wanted = "GET" if method == "HEAD" else method
-    others = set()
-    for route in routes:
-        if (match := _pattern(route.path).fullmatch(path)) is not None:
-            if route.method == wanted:
-                return route, match.groupdict()
-            others.add(route.method)
-    if others:
+    found = _matching(routes, "GET" if method == "HEAD" else method, path)
+    if found is not None:
+        return found
+    if others := {route.method for route in routes if _pattern(route.path).fullmatch(_plain(path))}:
         allowed = ", ".join(sorted(others))
         raise MethodNotAllowed(f"{method} is not possible here; there is {allowed}.", headers=(("allow", allowed),))
     raise NotFound(
         f"There is nothing at {path[:200]!r}. GET /api/openapi.json lists what there is.", code="no_such_path"
     )
+
+
+def _matching(routes: Sequence[Route], method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
+    for route in routes:
+        if route.method == method and (match := _pattern(route.path).fullmatch(_plain(path))) is not None:
+            return route, match.groupdict()
+    return None
+
+
+def _plain(path: str) -> str:
+    return path.removesuffix("/") or "/"
 
 
 class Admin:
@@ -124,10 +133,11 @@ class Admin:
         await _identified(answer, request_id)(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Response:
+        scope = self._as_meant(scope)
         route, path = find_route(self.routes, scope["method"], admin_path(scope))
         address = client_address(scope, self._trusted)
         actor = await self._actor(route, scope, address)
-        raw = await read_body(scope, receive, self._max_body) if scope["method"] in _UNSAFE else b""
+        raw = await read_body(scope, receive, self._max_body) if _has_body(scope) else b""
         visit = Visit[Any, Any](
             scope=scope,
             route=route,
@@ -145,6 +155,18 @@ class Admin:
         if isinstance(given, Response):
             return given
         return envelope(given if isinstance(given, Reply) else Reply(data=given))
+
+    def _as_meant(self, scope: Scope) -> Scope:
+        """A GET that One API has, as the POST that it is here."""
+        if scope["method"] != "GET":
+            return scope
+        path = admin_path(scope)
+        if _matching(self.routes, "GET", path) is not None:
+            return scope
+        found = _matching(self.routes, "POST", path)
+        if found is None or not found[0].also_get or not is_meant(scope):
+            return scope
+        return {**scope, "method": "POST", _GOTTEN: True}
 
     async def _actor(self, route: Route, scope: Scope, address: str) -> Actor | None:
         """Who it is, if that may be done by them."""
@@ -212,6 +234,10 @@ def check_actor(route: Route, actor: Actor | None, now: float) -> None:
 
 
 def _query(route: Route, scope: Scope) -> Struct:
+    return _parameters(route.query, scope)
+
+
+def _parameters(kind: type[Struct], scope: Scope) -> Struct:
     try:
         sent = scope.get("query_string", b"").decode("ascii")
         pairs = parse_qsl(sent, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
@@ -224,9 +250,13 @@ def _query(route: Route, scope: Scope) -> Struct:
     if len(given) < len(pairs):
         name = next(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
         raise BadRequest(f"The parameter {name[:50]!r} is given twice.", code="invalid_query", param=name[:50])
-    known = {field.encode_name for field in msgspec.structs.fields(route.query)}
+    known = {field.encode_name for field in msgspec.structs.fields(kind)}
     values = {name: value for name, value in given.items() if name in known and value != ""}
-    return _converted(values, route.query, strict=False, what="query")
+    return _converted(values, kind, strict=False, what="query")
+
+
+def _has_body(scope: Scope) -> bool:
+    return scope["method"] in _UNSAFE and _GOTTEN not in scope
 
 
 def _body(route: Route, scope: Scope, raw: bytes) -> Struct | None:
@@ -234,6 +264,8 @@ def _body(route: Route, scope: Scope, raw: bytes) -> Struct | None:
         return None
     if route.body is None:
         return Nothing()
+    if _GOTTEN in scope:
+        return _parameters(route.body, scope)
     kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
     if kind.partition(b";")[0].strip().lower() != b"application/json":
         raise UnsupportedBody("Send the body as JSON, with Content-Type: application/json.", code="not_json")

@@ -203,7 +203,8 @@ def _answer(route: Route, schemas: Mapping[str, Any]) -> dict[str, Any]:
             "total": {"type": "integer", "minimum": 0},
         },
     }
-    return {"description": "Done.", "content": {"application/json": {"schema": schema}}}
+    files = {media: {"schema": {"type": "string"}} for media in route.files}
+    return {"description": "Done.", "content": {"application/json": {"schema": schema}, **files}}
 
 
 def _refusals() -> dict[str, Any]:

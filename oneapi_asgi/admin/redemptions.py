@@ -93,7 +93,7 @@ class Redemptions:
                   data=rows),
             Route("GET", "/redemption/{id}", self.show, role=admin, summary="Show a code's row", data=row),
             Route("POST", "/redemption", self.add, role=admin, summary="Make codes, which are shown once",
-                  query=FormatQuery, body=RedemptionDraft, data=list[str], action="code.add"),
+                  query=FormatQuery, body=RedemptionDraft, data=list[str], files=("text/csv",), action="code.add"),
             Route("PUT", "/redemption", self.edit, role=admin, summary="Change a code", query=StatusQuery,
                   body=RedemptionEdit, ignored=_READ_ONLY, data=row, action="code.edit"),
             Route("DELETE", "/redemption/{id}", self.delete, role=admin, summary="Delete a code",

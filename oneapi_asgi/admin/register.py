@@ -124,6 +124,7 @@ class Registration:
                 summary="Send a code to an address, to register it or bind it with",
                 query=TurnstileQuery,
                 body=AddressBody,
+                also_get=True,
                 quiet="a code changes nothing until it comes back",
             ),
             Route(
@@ -134,6 +135,7 @@ class Registration:
                 summary="Send a link by which a forgotten password is set anew",
                 query=TurnstileQuery,
                 body=AddressBody,
+                also_get=True,
                 quiet="a link changes nothing until it is followed",
             ),
             Route(
@@ -154,6 +156,7 @@ class Registration:
                 role=Role.COMMON,
                 summary="Bind an address with the code that was sent to it",
                 body=BindBody,
+                also_get=True,
                 fresh=True,
                 action="user.email.bind",
             ),

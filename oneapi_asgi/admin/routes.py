@@ -133,11 +133,15 @@ class Route:
     ``role`` is the least that may; ``Role.GUEST`` is everybody. ``body`` is decoded from JSON: what it does not declare
     is refused, but for ``ignored``, fields of the object that cannot be written and are sent along by who read it.
     ``raw`` leaves the body as it came, and so does ``signed``, for bodies that the handler verifies and no browser
-    sends. ``data`` is the type of the answer's data, or a tuple of several; a ``bare`` answer has no envelope.
+    sends. ``data`` is the type of the answer's data, or a tuple of several; a ``bare`` answer has no envelope, and
+    ``files`` are the media types of which one comes where it is asked for.
 
     What changes something has an ``action``, of which an event is written, or says why it is ``quiet``. ``fresh`` asks
     for the password or a second factor within the last minutes; ``before_change`` also lets those in who have to
     change their password first.
+
+    ``also_get``: One API has it as a GET, and so it is taken from who cannot have been made to send it (see
+    ``forgery.is_meant``); the fields of the body are then parameters.
     """
 
     method: Method
@@ -152,11 +156,13 @@ class Route:
     signed: bool = field(default=False, kw_only=True)
     data: Any = field(default=None, kw_only=True)
     bare: bool = field(default=False, kw_only=True)
+    files: tuple[str, ...] = field(default=(), kw_only=True)
     action: str = field(default="", kw_only=True)
     kind: EventKind = field(default="manage", kw_only=True)
     quiet: str = field(default="", kw_only=True)
     fresh: bool = field(default=False, kw_only=True)
     before_change: bool = field(default=False, kw_only=True)
+    also_get: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         changes = self.method != "GET"

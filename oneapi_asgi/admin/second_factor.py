@@ -86,8 +86,9 @@ class SecondFactor:
     def step_of(self, secret: Secret, code: str) -> int | None:
         """Which step the code is of, None if of none that counts now."""
         totp, now = pyotp.TOTP(secret.reveal()), int(self._clock()) // _STEP
-        good = [step for step in (now - 1, now, now + 1) if secrets.compare_digest(totp.generate_otp(step), code)]
-        return good[-1] if good else None
+        wanted = {step: totp.generate_otp(step).encode() for step in (now - 1, now, now + 1)}
+        given = code.encode(errors="replace")
+        return max((step for step in wanted if secrets.compare_digest(wanted[step], given)), default=None)
 
 
 class Setup(Struct, frozen=True):

@@ -47,7 +47,7 @@ class Sessions:
                   action="user.session.end"),
             Route("DELETE", "/user/{id}/session", self.end_of_user, role=Role.ADMIN, data=int,
                   summary="Sign a user out everywhere; how many sessions there were", action="user.session.end"),
-            Route("POST", "/user/token", self.new_token, role=common, data=str, fresh=True,
+            Route("POST", "/user/token", self.new_token, role=common, data=str, fresh=True, also_get=True,
                   summary="A new access token for scripts, shown once, in the place of the one before",
                   action="user.access_token"),
             Route("DELETE", "/user/token", self.no_token, role=common, summary="Have no access token any more",

@@ -97,7 +97,7 @@ class SignIns:
                   data=(UserRow, Owed), action="user.login", kind="system"),
             Route("POST", "/user/login/2fa", self.second, role=guest, summary="Show the second factor that is owed",
                   body=CodeBody, data=UserRow, action="user.login.2fa", kind="system"),
-            Route("POST", "/user/logout", self.logout, role=guest, summary="Sign out",
+            Route("POST", "/user/logout", self.logout, role=guest, summary="Sign out", also_get=True,
                   quiet="it takes away nothing but what the browser holds"),
             Route("POST", "/user/confirm", self.confirm, role=common, body=ConfirmBody, before_change=True,
                   summary="Show once more that it is you, for the next ten minutes",

@@ -84,7 +84,7 @@ class Statistics:
             ),
             Route(
                 "GET", "/statistics", self.list, role=Role.COMMON, summary="What calls add up to",
-                query=StatisticsQuery, data=list[StatisticRow],
+                query=StatisticsQuery, data=list[StatisticRow], files=("text/csv",),
             ),
         )  # fmt: skip
 

@@ -287,6 +287,43 @@ async def test_no_get_writes(doors: Doors, browser: Browser) -> None:
     assert doors.kept() == before
 
 
+BY_SCRIPT = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}
+
+
+@pytest.mark.parametrize("path", ["/user/logout", "/user/token"])
+@pytest.mark.parametrize(
+    ("headers", "meant"),
+    [
+        (BY_SCRIPT, True),
+        ({}, False),
+        (BY_SCRIPT | {"sec-fetch-site": "cross-site"}, False),
+        (BY_SCRIPT | {"sec-fetch-site": "same-site"}, False),
+        (BY_SCRIPT | {"sec-fetch-site": "none"}, False),
+        (BY_SCRIPT | {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}, False),
+        (BY_SCRIPT | {"sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}, False),
+        (BY_SCRIPT | {"origin": "https://evil.example"}, False),
+    ],
+    ids=str,
+)
+async def test_what_one_api_gets_only_who_means_it(
+    doors: Doors, browser: Browser, path: str, headers: dict[str, str], meant: bool
+) -> None:
+    await browser.login("ann")
+    before = doors.kept()
+    answer = await browser.ask("GET", path, headers=headers)
+    assert answer.status_code == (200 if meant else 403 if "origin" in headers else 405)
+    assert (doors.kept() == before) is not meant
+
+
+async def test_a_script_with_a_token_may_get_it_too(doors: Doors, browser: Browser) -> None:
+    await browser.login("ann")
+    token = (await browser.post("/user/token")).json()["data"]
+    async with doors.browser() as script:
+        answer = await script.ask("GET", "/user/token", headers={"authorization": token})
+        assert answer.json()["data"] not in (None, token)
+        assert (await script.ask("GET", "/user/token", headers={"authorization": token})).status_code == 401
+
+
 # Timing (G87)
 
 
@@ -385,6 +422,15 @@ async def test_recovery_codes_are_good_once(doors: Doors, browser: Browser) -> N
     assert await browser.code("/user/login/2fa", code=fresh[0]) is None
     assert await browser.code("/user/2fa/disable") is None
     assert (await browser.login("ann")).json()["data"]["username"] == "ann"
+
+
+@pytest.mark.parametrize("code", ["", "12345", "١٢٣٤٥٦", "\U0001f1fa\U0001f1f8", "\0", "x" * 64])
+async def test_a_code_that_is_none(doors: Doors, browser: Browser, code: str) -> None:
+    await browser.login("ann")
+    secret, _ = await enabled(browser, doors)
+    await browser.post("/user/2fa/disable")
+    assert await browser.code("/user/2fa/enable", secret=secret, code=code) == "wrong_code"
+    assert await browser.code("/user/confirm", code=code or " ") == "wrong_code"
 
 
 @pytest.mark.parametrize("secret", ["", "AAAA", "not base32 at all!", "1" * 32])
