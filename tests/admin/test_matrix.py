@@ -54,7 +54,7 @@ def concrete(path: str) -> str:
 
 
 def in_order() -> list[Route]:
-    routes = {(route.method, route.path): route for route in all_routes()}
+    routes = {(str(route.method), route.path): route for route in all_routes()}
     last = [routes.pop(each) for each in LAST]
     return [*routes.values(), *last]
 
@@ -73,7 +73,7 @@ def test_who_may_is_let_in_and_nobody_else(people: dict[str, Person], who: str, 
     person = people[who]
     wrong = []
     for route in in_order():
-        body = {} if route.method != "GET" else None
+        body: object = None if route.method == "GET" else {}
         status, said = person.ask(route.method, concrete(route.path), body)
         code = said.get("code")
         if role >= route.role:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, RowMapping, Select, and_, delete, func, insert, or_, select, true, update
+from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, or_, select, true, update
 
 from ....desk.members import OutOfReach
 from ....desk.roles import Role
 from ....desk.sessions import Presence, Session, SessionDraft
 from ....models import Secret
+from ...gathering import Gathering
 from ..ledger import Clock, moment
 from ..schema import users
 from ..store import SQLStorage
@@ -38,12 +39,18 @@ class SQLSessions:
 
     def __init__(self, storage: SQLStorage) -> None:
         self._storage = storage
+        # Whatever anybody sends is looked up: a storm of that shall not be a storm of questions.
+        self._by_session = Gathering(self._find_sessions)
+        self._by_access = Gathering(self._find_accesses)
 
     async def open_session(self, draft: SessionDraft) -> bool:
         return await self._storage.write(_open, draft, self._storage.clock)
 
     async def find_session(self, digest: str) -> Presence | None:
-        return await self._storage.read(_find, digest, self._storage.clock)
+        return await self._by_session.find(digest)
+
+    async def _find_sessions(self, digests: Sequence[str]) -> Mapping[str, Presence]:
+        return await self._storage.read(_find, digests, self._storage.clock)
 
     async def confirm_session(self, digest: str, seconds: float) -> None:
         await self._storage.write(_confirm, digest, seconds, self._storage.clock)
@@ -58,7 +65,10 @@ class SQLSessions:
         await self._storage.write(_rehash, user_id, before, after)
 
     async def find_access(self, digest: str) -> Presence | None:
-        return await self._storage.read(_find_access, digest)
+        return await self._by_access.find(digest)
+
+    async def _find_accesses(self, digests: Sequence[str]) -> Mapping[str, Presence]:
+        return await self._storage.read(_find_accesses, digests)
 
     async def set_access(self, user_id: int, digest: str | None) -> None:
         await self._storage.write(_set_access, user_id, digest)
@@ -113,11 +123,11 @@ def _open(connection: Connection, draft: SessionDraft, clock: Clock) -> bool:
     return True
 
 
-def _find(connection: Connection, digest: str, clock: Clock) -> Presence | None:
-    wanted = and_(sessions.c.digest == digest, sessions.c.expires_at > moment(connection, clock))
+def _find(connection: Connection, digests: Sequence[str], clock: Clock) -> dict[str, Presence]:
+    wanted = and_(sessions.c.digest.in_(digests), sessions.c.expires_at > moment(connection, clock))
     joined = select(*_WHO, *_KEPT).join(sessions, sessions.c.user_id == users.c.id)
-    row = connection.execute(joined.where(wanted, users.c.deleted_at.is_(None))).mappings().first()
-    return _presence(row, _session(row)) if row is not None else None
+    found = connection.execute(joined.where(wanted, users.c.deleted_at.is_(None))).mappings()
+    return {row["digest"]: _presence(row, _session(row)) for row in found}
 
 
 def _session(row: RowMapping) -> Session:
@@ -162,12 +172,10 @@ def _rehash(connection: Connection, user_id: int, before: Secret, after: Secret)
 # Access tokens
 
 
-def _find_access(connection: Connection, digest: str) -> Presence | None:
-    wanted: Select[tuple[object, ...]] = select(*_WHO).where(
-        users.c.access_digest == digest, users.c.deleted_at.is_(None)
-    )
-    row = connection.execute(wanted).mappings().first()
-    return _presence(row, None) if row is not None else None
+def _find_accesses(connection: Connection, digests: Sequence[str]) -> dict[str, Presence]:
+    wanted = select(users.c.access_digest, *_WHO)
+    found = connection.execute(wanted.where(users.c.access_digest.in_(digests), users.c.deleted_at.is_(None)))
+    return {row["access_digest"]: _presence(row, None) for row in found.mappings()}
 
 
 def _set_access(connection: Connection, user_id: int, digest: str | None) -> None:
