@@ -64,10 +64,10 @@ class Slots:
             async with asyncio.timeout(self._patience):
                 return await waiter.granted
         except TimeoutError:
-            return None
+            return waiter.outcome()  # it may have been granted in the moment in which patience ended
         except asyncio.CancelledError:
-            if waiter.granted.done() and not waiter.granted.cancelled():
-                waiter.granted.result()[1].leave()  # it was granted in the moment in which its call was cut short
+            if (late := waiter.outcome()) is not None:
+                late[1].leave()
             raise
         finally:
             waiter.granted.cancel()
@@ -123,6 +123,10 @@ class _Waiter:
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         self.candidates = candidates
         self.granted: asyncio.Future[tuple[Candidate, Slot]] = asyncio.get_running_loop().create_future()
+
+    def outcome(self) -> tuple[Candidate, Slot] | None:
+        """What was granted so far."""
+        return self.granted.result() if self.granted.done() and not self.granted.cancelled() else None
 
 
 class _Taken:

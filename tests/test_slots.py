@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from contextlib import suppress
 
 import pytest
@@ -160,3 +161,25 @@ async def test_never_more_than_it_takes_and_nothing_is_lost(seed: int) -> None:
 def test_processes_are_at_least_one() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Slots(processes=0)
+
+
+@pytest.mark.parametrize("ending", ["patience", "cancellation"])
+async def test_what_is_granted_in_the_moment_of_giving_up_is_not_lost(ending: str) -> None:
+    """A loop that was held up finds both due: the place that was left, and the end of who waits for it."""
+    slots, wanted, loop = (
+        Slots(patience=0.01 if ending == "patience" else 5),
+        candidate(calls=1),
+        asyncio.get_running_loop(),
+    )
+    (held,) = taken(slots, wanted)
+    waiting = asyncio.create_task(slots.wait([wanted]))
+    await asyncio.sleep(0)
+    loop.call_later(0.001, held.leave)
+    if ending == "cancellation":
+        loop.call_later(0.002, waiting.cancel)
+    time.sleep(0.05)  # noqa: ASYNC251 - the loop is held up
+    with suppress(asyncio.CancelledError):
+        got = await waiting
+        assert got is not None
+        got[1].leave()
+    assert len(taken(slots, wanted)) == 1

@@ -49,8 +49,8 @@ def members(storage: Opened) -> SQLMembers:
 
 
 def session(user_id: int, digest: str) -> dict[str, object]:
-    times = dict.fromkeys(("created_at", "seen_at", "expires_at", "fresh_until"), 1.0)
-    return {"digest": digest, "user_id": user_id, "stage": "in", "address": "", "agent": "", **times}
+    times = dict.fromkeys(("created_at", "expires_at", "fresh_until"), 1.0)
+    return {"digest": digest, "user_id": user_id, "pending": False, "address": "", "agent": "", **times}
 
 
 async def signed_in(storage: Opened, user_id: int, *digests: str) -> None:
