@@ -11,12 +11,14 @@ from msgspec import Struct
 
 from ..errors import GatewayError
 from ..models import Channel
+from ..overrides import check_overrides
 from ..pool import named_models, upstream_model
-from ..providers.access import Unsigned, signed
+from ..providers.access import Unsigned, overridden, own_headers, signed
 from ..providers.route import Route, access_of, place_of, route_of
 from ..settings import Settings
 from ..tickets import Tickets
 from ..upstream import Incoming, Outgoing, Timeouts, Upstream, UpstreamFault
+from ..wire.changes import changed, with_prompt
 from ..wire.chat import Chat, Message, Target, Text
 from ..wire.dialect import MalformedAnswerError
 from ..wire.openai.paths import OPERATIONS
@@ -79,6 +81,7 @@ async def probe(upstream: Upstream, channel: Channel, model: str, timeouts: Time
 
 
 async def _ask(upstream: Upstream, channel: Channel, model: str, key: str, timeouts: Timeouts) -> tuple[bool, str]:
+    check_overrides(channel)
     route = route_of(channel, _CHAT, model, stream=False)
     if route is None:
         return False, "this kind of channel does not talk"
@@ -93,14 +96,19 @@ async def _request(
     upstream: Upstream, channel: Channel, route: Route, target: Target, key: str, timeouts: Timeouts
 ) -> Outgoing:
     message = Message(role="user", parts=(Text(text="Answer with the word OK."),))
-    written = route.dialect.write(Chat(model=target.model, messages=(message,), stream=route.stream), target)
+    chat = Chat(model=target.model, messages=(message,), stream=route.stream)
+    if channel.system_prompt:
+        chat = with_prompt(chat, channel.system_prompt)
+    written = route.dialect.write(chat, target)
     place = place_of(channel, route, target.model, route.path)
     access = access_of(route.provider, route.dialect)
-    ticket = await Tickets(upstream, timeouts).get(access, key, channel.options)
-    headers = (*_HEADERS, *route.dialect.headers, *written.headers)
-    body = access.body(msgspec.json.encode(written.body), place)
+    ticket = await Tickets(upstream, timeouts).get(access, key, channel.options, channel.proxy)
+    own = own_headers(channel)
+    headers = overridden((*_HEADERS, *route.dialect.headers, *written.headers), own)
+    body = access.body(msgspec.json.encode(changed(written.body, channel, _CHAT)), place)
     unsigned = Unsigned("POST", access.url(place, key), headers, body, channel.options)
-    return Outgoing("POST", unsigned.url, signed(access, unsigned, key, ticket, time.time()), body, timeouts)
+    sent = signed(access, unsigned, key, ticket, time.time(), own)
+    return Outgoing("POST", unsigned.url, sent, body, timeouts, channel.proxy)
 
 
 async def _read(incoming: Incoming) -> bytes:

@@ -1,0 +1,138 @@
+"""What a channel changes of a request: fields at the top of its body, and what a conversation begins with.
+
+A request that passes is changed in place (``request.Changes``), one that is translated before and after it is written.
+What it may cost is reckoned with what goes upstream (``priced``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+from msgspec.structs import replace
+
+from ..models import Channel
+from .chat import Chat, Message, Text
+from .dialect import Instructed
+from .operations import Operation
+from .request import Changes, Head, Request
+
+__all__ = ["added", "changed", "changes_of", "in_messages", "priced", "with_prompt"]
+
+_LIMITS: Final = (
+    *("max_tokens", "max_completion_tokens", "max_output_tokens"),
+    *("generationConfig.maxOutputTokens", "generationConfig.max_output_tokens"),
+    *("generation_config.maxOutputTokens", "generation_config.max_output_tokens"),
+    *("inferenceConfig.maxTokens", "options.num_predict"),
+)
+_CHOICES: Final = (
+    *("n", "best_of", "num_generations"),
+    *("generationConfig.candidateCount", "generationConfig.candidate_count"),
+    *("generation_config.candidateCount", "generation_config.candidate_count"),
+)
+"""What bounds the output, and what multiplies it, in any format: a channel's parameters are in its provider's."""
+
+_SYSTEM = frozenset(("system", "developer"))
+_list = msgspec.json.Decoder(list[Raw])
+_fields = msgspec.json.Decoder(dict[str, Raw])
+_role: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
+_NULL = Raw(b"null")
+
+
+# --- a request that passes --------------------------------------------------------------------------------------------
+
+
+def changes_of(channel: Channel, dialect: object, operation: Operation) -> Changes | None:
+    """What the channel changes of requests that pass to a format, None for nothing."""
+    prompt = channel.system_prompt if operation.task in ("chat", "count") else ""
+    parameters = _parameters(channel, operation)
+    fixed = {name: None if value is None else msgspec.json.encode(value) for name, value in parameters.items()}
+    if not prompt or not isinstance(dialect, Instructed):
+        return (lambda _: fixed) if fixed else None
+    return lambda fields: {**dialect.instructed(operation, fields, prompt), **fixed}
+
+
+def in_messages(fields: Mapping[str, Raw], prompt: str) -> dict[str, bytes | None]:
+    """The prompt as the first of ``messages``: in the place of what it says, if it is a system message; what is around
+    it stays as it is. Nothing where there are none, or what is there is no list of messages."""
+    text = bytes(fields.get("messages", b"null"))
+    try:
+        messages = _list.decode(text)
+        first = _fields.decode(messages[0])
+        role = _role.decode(first.get("role", _NULL))
+    except (msgspec.MsgspecError, IndexError):
+        return {}
+    start = text.index(bytes(messages[0]), 1)
+    said = msgspec.json.encode(prompt)
+    if role in _SYSTEM:
+        end = start + len(bytes(messages[0]))
+        message = msgspec.json.encode({**first, "content": Raw(said)})
+        return {"messages": text[:start] + message + text[end:]}
+    return {"messages": b'%b{"role":"system","content":%b},%b' % (text[:start], said, text[start:])}
+
+
+# --- one that is translated -------------------------------------------------------------------------------------------
+
+
+def with_prompt(chat: Chat, prompt: str) -> Chat:
+    """The conversation with the prompt as its system message."""
+    messages = chat.messages
+    said = Message(role="system", parts=(Text(text=prompt),))
+    rest = messages[1:] if messages and messages[0].role == "system" else messages
+    return replace(chat, messages=(said, *rest))
+
+
+def changed(body: dict[str, Any], channel: Channel, operation: Operation) -> dict[str, Any]:
+    """The body as it goes upstream."""
+    parameters = _parameters(channel, operation)
+    if not parameters:
+        return body
+    return {name: value for name, value in (body | parameters).items() if value is not None or name not in parameters}
+
+
+def _parameters(channel: Channel, operation: Operation) -> dict[str, Any]:
+    """Who counts tokens takes only what is counted."""
+    return channel.parameters if operation.task != "count" else {}
+
+
+# --- what it may cost -------------------------------------------------------------------------------------------------
+
+
+def priced(channel: Channel, request: Request) -> Head:
+    """What decides the price of a request that goes through the channel. A limit that the channel sets counts, and so
+    does one of the caller's under another name: which of them the upstream heeds nobody knows, so the larger one."""
+    head, parameters = request.head, channel.parameters
+    if not parameters:
+        return head
+    limits = {name: _said(parameters, name) for name in _LIMITS if _is_set(parameters, name)}
+    choices = [_said(parameters, name) for name in _CHOICES if _is_set(parameters, name)]
+    if limits:
+        known = [limit for limit in limits.values() if limit is not None]
+        gone = any(name.partition(".")[0] in request.fields for name in limits)
+        theirs = [] if head.max_output is None or gone else [head.max_output]
+        head = replace(head, max_output=max([*known, *theirs], default=None))
+    if choices:
+        head = replace(head, choices=max([1, *(choice for choice in choices if choice is not None)]))
+    return head
+
+
+def added(channel: Channel) -> int:
+    """The bytes that the channel adds to a request."""
+    return len(channel.system_prompt.encode()) + (
+        len(msgspec.json.encode(channel.parameters)) if channel.parameters else 0
+    )
+
+
+def _is_set(parameters: Mapping[str, Any], name: str) -> bool:
+    """An object that is set leaves nothing of what the caller had in it."""
+    return name.partition(".")[0] in parameters
+
+
+def _said(parameters: Mapping[str, Any], name: str) -> int | None:
+    outer, _, inner = name.partition(".")
+    value = parameters[outer]
+    if inner:
+        value = value.get(inner) if isinstance(value, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
