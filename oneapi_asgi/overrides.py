@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+import msgspec
+
 from .models import Channel, Secret
 
 __all__ = ["Mistake", "Via", "check_overrides", "mistaken_overrides", "via"]
@@ -41,7 +43,10 @@ _DECIDED: Final = {
 """Fields, whatever their case, that no channel may set."""
 
 _DEEPEST = 32
-_LONGEST_PROMPT = 1_000_000
+_LONGEST_PROMPT = 16_000
+_MOST_BYTES = 32_768
+"""Of headers together, and of parameters as JSON: what a table of any kind of server takes, sealed or not."""
+
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -86,6 +91,8 @@ def mistaken_overrides(channel: Channel) -> Iterator[Mistake]:
 
 
 def _of_headers(headers: Mapping[str, str]) -> Iterator[Mistake]:
+    if sum(len(name) + len(value) for name, value in headers.items()) > _MOST_BYTES:
+        yield Mistake("headers", "", f"must have at most {_MOST_BYTES} characters together")
     seen: set[str] = set()
     for name, value in headers.items():
         folded = name.lower()
@@ -101,6 +108,13 @@ def _of_headers(headers: Mapping[str, str]) -> Iterator[Mistake]:
 
 
 def _of_parameters(parameters: Mapping[str, object]) -> Iterator[Mistake]:
+    wrong = [*_wrong_parameters(parameters)]
+    yield from wrong
+    if not wrong and len(msgspec.json.encode(parameters)) > _MOST_BYTES:
+        yield Mistake("parameters", "", f"must have at most {_MOST_BYTES} bytes as JSON")
+
+
+def _wrong_parameters(parameters: Mapping[str, object]) -> Iterator[Mistake]:
     for name, value in parameters.items():
         if not _FIELD.fullmatch(name):
             yield Mistake("parameters", name[:80], "must be the name of a field: letters, digits, _ and -")
