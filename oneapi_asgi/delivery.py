@@ -23,6 +23,7 @@ from .models import Usage
 from .pricing import estimated
 from .upstream.seam import Incoming, UpstreamFault
 from .wire.answer import has_error_object
+from .wire.changes import priced, reckoned
 from .wire.dialect import ClientDialect, MalformedAnswerError, UpstreamDialect
 from .wire.events import Event
 from .wire.passage import EVENTS, JSON, Seen, Told
@@ -172,17 +173,22 @@ class Delivery(Struct, eq=False):
         if (counts := reader.counts) is not None:
             return self._counted(counts)
         if self._given is None:  # whoever asks in between asks again
-            self._given = self._counted(estimated(self._call.body or b"", 0))
+            self._given = self._counted(estimated(self._sent(), 0))
         has_output = operation is None or operation.output
         output = reader.output or guess_output(self._received) if has_output else 0
         return replace(self._given, output=output)
 
+    def _sent(self) -> bytes:
+        body, operation, serving = self._call.body or b"", self._call.operation, self._call.serving
+        return body if operation is None or serving is None else reckoned(body, serving.channel, operation)
+
     def _counted(self, usage: Usage) -> Usage:
         """With the number of results, where a price per call is for each of them."""
-        operation = self._call.operation
-        if operation is None or not operation.choices_are_calls or self._request.head.choices == 1:
+        operation, serving, request = self._call.operation, self._call.serving, self._request
+        if operation is None or not operation.choices_are_calls:
             return usage
-        return replace(usage, calls=self._request.head.choices)
+        head = request.head if serving is None else priced(request.head, request.fields, serving.channel, operation)
+        return replace(usage, calls=head.choices) if head.choices != 1 else usage
 
     @property
     def made(self) -> Sequence[Event]:

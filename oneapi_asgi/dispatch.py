@@ -29,7 +29,7 @@ from .providers.route import Route
 from .tickets import Tickets
 from .upstream.seam import Outgoing, Timeouts
 from .wire.answer import read_answer
-from .wire.changes import changed, with_prompt
+from .wire.changes import changed, reckoned, with_prompt
 from .wire.chat import Chat, Target, Written
 from .wire.dialect import ChatDialect, Embedder, MalformedAnswerError, Renamer, Reranker
 from .wire.events import Event
@@ -222,7 +222,7 @@ class Dispatch(Struct, eq=False):
             if prompt:  # of the upstream alone: some answers repeat to the caller what was asked
                 public = with_prompt(public, prompt)
             written = await aside(self._size, lambda: _said(lambda: upstream.write(public, target)))
-            estimate = partial(estimated, call.body or b"")
+            estimate = partial(estimated, reckoned(call.body or b"", lane.candidate.channel, operation))
             return written, Translation(upstream, target, cast("TalkingClient", client), chat, call.id, estimate)
         body = call.body or b""
         task = await aside(

@@ -6,7 +6,7 @@ What it may cost is reckoned with what goes upstream (``priced``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -17,9 +17,9 @@ from ..models import Channel
 from .chat import Chat, Message, Text
 from .dialect import Instructed
 from .operations import Operation
-from .request import Changes, Head, Request
+from .request import Changes, Head
 
-__all__ = ["added", "changed", "changes_of", "in_messages", "priced", "with_prompt"]
+__all__ = ["changed", "changes_of", "in_messages", "priced", "reckoned", "with_prompt"]
 
 _LIMITS: Final = (
     *("max_tokens", "max_completion_tokens", "max_output_tokens"),
@@ -34,6 +34,8 @@ _CHOICES: Final = (
 )
 """What bounds the output, and what multiplies it, in any format: a channel's parameters are in its provider's."""
 
+_TALK = frozenset(("chat", "count"))
+_UNCHANGED = frozenset(("count", "realtime"))
 _SYSTEM = frozenset(("system", "developer"))
 _list = msgspec.json.Decoder(list[Raw])
 _fields = msgspec.json.Decoder(dict[str, Raw])
@@ -46,7 +48,7 @@ _NULL = Raw(b"null")
 
 def changes_of(channel: Channel, dialect: object, operation: Operation) -> Changes | None:
     """What the channel changes of requests that pass to a format, None for nothing."""
-    prompt = channel.system_prompt if operation.task in ("chat", "count") else ""
+    prompt = _prompt(channel, operation)
     parameters = _parameters(channel, operation)
     fixed = {name: None if value is None else msgspec.json.encode(value) for name, value in parameters.items()}
     if not prompt or not isinstance(dialect, Instructed):
@@ -92,37 +94,46 @@ def changed(body: dict[str, Any], channel: Channel, operation: Operation) -> dic
     return {name: value for name, value in (body | parameters).items() if value is not None or name not in parameters}
 
 
+def _prompt(channel: Channel, operation: Operation) -> str:
+    return channel.system_prompt if operation.task in _TALK else ""
+
+
 def _parameters(channel: Channel, operation: Operation) -> dict[str, Any]:
-    """Who counts tokens takes only what is counted."""
-    return channel.parameters if operation.task != "count" else {}
+    """Who counts tokens takes only what is counted; forms and sessions have no fields to set."""
+    return {} if operation.task in _UNCHANGED or operation.body == "multipart" else channel.parameters
 
 
 # --- what it may cost -------------------------------------------------------------------------------------------------
 
 
-def priced(channel: Channel, request: Request) -> Head:
-    """What decides the price of a request that goes through the channel. A limit that the channel sets counts, and so
-    does one of the caller's under another name: which of them the upstream heeds nobody knows, so the larger one."""
-    head, parameters = request.head, channel.parameters
+def priced(head: Head, fields: Container[str], channel: Channel, operation: Operation) -> Head:
+    """What decides the price of a request that goes through the channel. ``fields`` are those at its top. A limit that
+    the channel sets counts; so does one of the caller's under another name: which of them the upstream heeds nobody
+    knows, so it is the larger one."""
+    parameters = _parameters(channel, operation)
     if not parameters:
         return head
-    limits = {name: _said(parameters, name) for name in _LIMITS if _is_set(parameters, name)}
-    choices = [_said(parameters, name) for name in _CHOICES if _is_set(parameters, name)]
+    limits = [name for name in _LIMITS if _is_set(parameters, name)]
     if limits:
-        known = [limit for limit in limits.values() if limit is not None]
-        gone = any(name.partition(".")[0] in request.fields for name in limits)
-        theirs = [] if head.max_output is None or gone else [head.max_output]
-        head = replace(head, max_output=max([*known, *theirs], default=None))
-    if choices:
-        head = replace(head, choices=max([1, *(choice for choice in choices if choice is not None)]))
-    return head
+        known = [limit for name in limits if (limit := _number(parameters, name)) is not None]
+        if head.max_output is not None and not all(_is_set(parameters, name) for name in _theirs(fields, operation)):
+            known.append(head.max_output)
+        head = replace(head, max_output=max(known, default=None))
+    choices = [_number(parameters, name) or 1 for name in _CHOICES if _is_set(parameters, name)]
+    return replace(head, choices=max(choices)) if choices else head
 
 
-def added(channel: Channel) -> int:
-    """The bytes that the channel adds to a request."""
-    return len(channel.system_prompt.encode()) + (
-        len(msgspec.json.encode(channel.parameters)) if channel.parameters else 0
-    )
+def reckoned(body: bytes, channel: Channel, operation: Operation) -> bytes:
+    """The body, with what the channel adds to it somewhere: as large as what goes upstream, about."""
+    parameters, prompt = _parameters(channel, operation), _prompt(channel, operation)
+    if not parameters and not prompt:
+        return body
+    return b"".join((body, prompt.encode(), msgspec.json.encode(parameters) if parameters else b""))
+
+
+def _theirs(fields: Container[str], operation: Operation) -> list[str]:
+    """The limits that the caller may have set."""
+    return [name for name in operation.output_limits if name.partition(".")[0] in fields]
 
 
 def _is_set(parameters: Mapping[str, Any], name: str) -> bool:
@@ -130,7 +141,7 @@ def _is_set(parameters: Mapping[str, Any], name: str) -> bool:
     return name.partition(".")[0] in parameters
 
 
-def _said(parameters: Mapping[str, Any], name: str) -> int | None:
+def _number(parameters: Mapping[str, Any], name: str) -> int | None:
     outer, _, inner = name.partition(".")
     value = parameters[outer]
     if inner:

@@ -236,7 +236,7 @@ def test_what_groups_paid_is_not_dropped_in_silence() -> None:
 def changes_of(row: Row, *, newer: bool = True) -> tuple[Channel, list[str]]:
     remarks = Remarks()
     plain = {"id": 1, "type": 1, "key": "k", "models": "m", "name": "c"}
-    found = upstream_of(plain | row, remarks, newer=newer)
+    found = upstream_of({**plain, **row}, remarks, newer=newer)
     assert found is not None
     check_overrides(found.channel)
     return found.channel, [one.what for one in remarks.all()]
