@@ -22,7 +22,7 @@ from .health import Standing, Trial
 from .kept import OwnedObject
 from .keys import key_digest
 from .models import Attempt, Candidate, Channel, Token
-from .overrides import check_overrides
+from .overrides import check_overrides, credentials_in
 from .pool import ChannelPool, serves, upstream_model
 from .providers.access import Place, Unsigned, overridden, own_headers, signed
 from .providers.catalog import base_url_of, offered, provider_of
@@ -259,8 +259,9 @@ async def _check(incoming: Incoming, candidate: Candidate) -> None:
     if not is_callers_fault(incoming.status):
         raise refusal(of_status(incoming.status, incoming.headers))
     body = await read_whole(incoming, _MOST_ERROR, cut=True)
-    secret = _key_of(candidate).encode()
-    raise UPSTREAMS[_DIALECT].refusal(incoming.status, body.replace(secret, _MASK) if secret else body)
+    for secret in (_key_of(candidate), *credentials_in(candidate.channel.headers)):
+        body = body.replace(secret.encode(), _MASK) if secret else body
+    raise UPSTREAMS[_DIALECT].refusal(incoming.status, body)
 
 
 async def read_whole(incoming: Incoming, limit: int, *, cut: bool = False) -> bytes:

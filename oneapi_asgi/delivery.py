@@ -20,6 +20,7 @@ from .errors import GatewayError, UpstreamFailed, UpstreamTimeout
 from .failure import UNSUPPORTED, Failure, is_callers_fault, of_answer, of_fault, of_status
 from .http import request_id
 from .models import Usage
+from .overrides import credentials_in
 from .pricing import estimated
 from .upstream.seam import Incoming, UpstreamFault
 from .wire.answer import has_error_object
@@ -90,7 +91,8 @@ class Form(Protocol):
 
 class Delivery(Struct, eq=False):
     """``form``: how the answer is passed on. ``upstream``: the format that it comes in; ``native``: it is the caller's.
-    ``secret``: the key that was sent upstream, never to be seen in what comes back. ``headers`` go with the answer.
+    ``secret``: the key that was sent upstream, never to be seen in what comes back; nor are credentials in headers of
+    the channel. ``headers`` go with the answer.
     ``begun`` is called once, before the first byte of an answer is sent. ``opened``: an earlier attempt has sent the
     head of a stream, and nothing else that means something.
 
@@ -262,8 +264,10 @@ class Delivery(Struct, eq=False):
             body = self._call.dialect.error(error, self._call.id)
         if self.opened:
             body = self._call.dialect.error_event(error)
-        if self.secret:
-            body = body.replace(self.secret.encode(), _MASK)
+        serving = self._call.serving
+        for secret in (self.secret, *(credentials_in(serving.channel.headers) if serving is not None else ())):
+            if secret:
+                body = body.replace(secret.encode(), _MASK)
         self._call.reason = "refused"
         await self._start(incoming.status, {_TYPE: JSON.encode()}, length=len(body))
         await self._body(body, more=False)

@@ -18,7 +18,7 @@ import msgspec
 
 from .models import Channel, Secret
 
-__all__ = ["Mistake", "Via", "check_overrides", "mistaken_overrides", "via"]
+__all__ = ["Mistake", "Via", "check_overrides", "credentials_in", "mistaken_overrides", "via"]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _VALUE = re.compile(r"[!-~](?:[ -~\t]{0,8190}[!-~])?")
@@ -42,6 +42,7 @@ _DECIDED: Final = {
 }
 """Fields, whatever their case, that no channel may set."""
 
+_SHORTEST_CREDENTIAL = 16
 _DEEPEST = 32
 _LONGEST_PROMPT = 16_000
 _MOST_BYTES = 32_768
@@ -88,6 +89,12 @@ def mistaken_overrides(channel: Channel) -> Iterator[Mistake]:
             via(channel.proxy.reveal())
         except ValueError as error:
             yield Mistake("proxy", "", str(error))
+
+
+def credentials_in(headers: Mapping[str, str]) -> list[str]:
+    """What may be credentials in the headers of a channel: their words that are long enough, never to be shown."""
+    words = (word for value in headers.values() for word in value.split())
+    return [word for word in words if len(word) >= _SHORTEST_CREDENTIAL]
 
 
 def _of_headers(headers: Mapping[str, str]) -> Iterator[Mistake]:

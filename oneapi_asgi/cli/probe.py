@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import click
 import msgspec
@@ -11,7 +12,7 @@ from msgspec import Struct
 
 from ..errors import GatewayError
 from ..models import Channel
-from ..overrides import check_overrides
+from ..overrides import check_overrides, credentials_in
 from ..pool import named_models, upstream_model
 from ..providers.access import Unsigned, overridden, own_headers, signed
 from ..providers.route import Route, access_of, place_of, route_of
@@ -77,7 +78,8 @@ async def probe(upstream: Upstream, channel: Channel, model: str, timeouts: Time
         served, told = False, str(error)
     except TimeoutError:
         served, told = False, f"no whole answer within {timeouts.total:g} s"
-    return Verdict(served, _printable(told, key), time.monotonic() - start)
+    secrets = (key, *credentials_in(channel.headers))
+    return Verdict(served, _printable(told, secrets), time.monotonic() - start)
 
 
 async def _ask(upstream: Upstream, channel: Channel, model: str, key: str, timeouts: Timeouts) -> tuple[bool, str]:
@@ -140,8 +142,9 @@ def _judge(route: Route, target: Target, status: int, body: bytes) -> tuple[bool
     return True, f"answered by {target.model}"
 
 
-def _printable(prose: str, key: str) -> str:
-    """On one short line, without the key, which some providers repeat, and without escape sequences."""
-    told = prose.replace(key, "…") if key else prose
-    line = "".join(char if char.isprintable() else " " for char in told)
+def _printable(prose: str, secrets: Sequence[str]) -> str:
+    """On one short line, without secrets, which some providers repeat, and without escape sequences."""
+    for secret in secrets:
+        prose = prose.replace(secret, "…") if secret else prose
+    line = "".join(char if char.isprintable() else " " for char in prose)
     return line if len(line) <= _MOST_PROSE else line[:_MOST_PROSE] + "…"
