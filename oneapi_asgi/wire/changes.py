@@ -57,21 +57,21 @@ def changes_of(channel: Channel, dialect: object, operation: Operation) -> Chang
 
 
 def in_messages(fields: Mapping[str, Raw], prompt: str) -> dict[str, bytes | None]:
-    """The prompt as the first of ``messages``: in the place of what it says, if it is a system message; what is around
-    it stays as it is. Nothing where there are none, or what is there is no list of messages."""
-    text = bytes(fields.get("messages", b"null"))
+    """The prompt as the first of ``messages``, of which there is at least one: in the place of what it says, if it is a
+    system message; what is around it stays as it is. Nothing where nobody can tell who says it: no upstream takes it.
+    """
+    text = bytes(fields["messages"])
+    message = _list.decode(text)[0]
+    first = _fields.decode(message)
     try:
-        messages = _list.decode(text)
-        first = _fields.decode(messages[0])
         role = _role.decode(first.get("role", _NULL))
-    except (msgspec.MsgspecError, IndexError):
+    except msgspec.ValidationError:
         return {}
-    start = text.index(bytes(messages[0]), 1)
+    start = text.index(bytes(message), 1)
     said = msgspec.json.encode(prompt)
     if role in _SYSTEM:
-        end = start + len(bytes(messages[0]))
-        message = msgspec.json.encode({**first, "content": Raw(said)})
-        return {"messages": text[:start] + message + text[end:]}
+        end = start + len(bytes(message))
+        return {"messages": text[:start] + msgspec.json.encode({**first, "content": Raw(said)}) + text[end:]}
     return {"messages": b'%b{"role":"system","content":%b},%b' % (text[:start], said, text[start:])}
 
 
