@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from socket import AddressFamily
 from types import SimpleNamespace, TracebackType
@@ -39,7 +39,7 @@ class _Way(TypedDict, total=False):
     """How ``ws_connect`` is told of a proxy."""
 
     proxy: URL
-    proxy_auth: aiohttp.BasicAuth | None
+    proxy_headers: Mapping[str, str]
 
 
 class AiohttpSockets:
@@ -83,9 +83,13 @@ class AiohttpSockets:
             self._guard.check_literal(target.host or "")
             way = self._way(proxy) if proxy is not None else {}
             async with asyncio.timeout(timeouts.connect + timeouts.first_byte):
+                tunnels = target.scheme in (
+                    "wss",
+                    "https",
+                )  # else the proxy reads the request, and what it is shown there
                 socket = await self._session.ws_connect(
                     target,
-                    headers=headers,
+                    headers=headers if tunnels else [*headers, *way.get("proxy_headers", {}).items()],
                     autoclose=False,
                     heartbeat=_HEARTBEAT,
                     max_msg_size=self._max_message,
@@ -111,8 +115,7 @@ class AiohttpSockets:
         self._guard.check_literal(found.host)
         url = URL.build(scheme="https" if found.tls else "http", host=found.host, port=found.port)
         shown = found.authorization
-        auth = aiohttp.BasicAuth.decode(shown.reveal(), encoding="utf-8") if shown is not None else None
-        return {"proxy": url, "proxy_auth": auth}
+        return {"proxy": url, "proxy_headers": {"Proxy-Authorization": shown.reveal()} if shown is not None else {}}
 
 
 async def _refuse_redirect(
