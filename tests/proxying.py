@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 __all__ = ["Proxy", "proxy"]
+
+
+_AUTHORIZATION = re.compile(rb"\r\nproxy-authorization: (.*?)\r\n", re.IGNORECASE)
 
 
 class Proxy:
@@ -40,7 +44,8 @@ class Proxy:
         head = await reader.readuntil(b"\r\n\r\n")
         self.asked.append(head)
         method, target, _ = head.decode().split(" ", 2)
-        if self.wants and f"\r\nproxy-authorization: {self.wants}\r\n" not in head.decode():
+        shown = _AUTHORIZATION.search(head)
+        if self.wants and (shown is None or shown[1].decode() != self.wants):
             writer.write(b"HTTP/1.1 407 Who are you\r\ncontent-length: 0\r\n\r\n")
         elif method == "CONNECT" and self.says:
             writer.write(self.says)

@@ -83,10 +83,7 @@ class AiohttpSockets:
             self._guard.check_literal(target.host or "")
             way = self._way(proxy) if proxy is not None else {}
             async with asyncio.timeout(timeouts.connect + timeouts.first_byte):
-                tunnels = target.scheme in (
-                    "wss",
-                    "https",
-                )  # else the proxy reads the request, and what it is shown there
+                tunnels = target.scheme in ("wss", "https")  # else the proxy reads the request itself
                 socket = await self._session.ws_connect(
                     target,
                     headers=headers if tunnels else [*headers, *way.get("proxy_headers", {}).items()],

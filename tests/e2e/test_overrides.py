@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from proxying import proxy
+from websockets.exceptions import InvalidStatus
 
 from oneapi_asgi import Channel, Ejection, Price, Secret
 from oneapi_asgi.testing import Answer, FakeUpstream, Part
