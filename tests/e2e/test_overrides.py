@@ -222,6 +222,7 @@ async def test_addresses_of_proxies_are_judged_for_sessions_too() -> None:
             with pytest.raises(UpstreamFault, match="protocol"):
                 await sockets.connect(upstream.url, (), Timeouts(), Secret("socks5://127.0.0.1"))
         assert canary.connections == 0
-    async with proxy(says=b"HTTP/1.1 502 No\r\n\r\n") as by, AiohttpSockets(guard=LOOPBACK) as sockets:
-        with pytest.raises(UpstreamFault, match="connect: the proxy answers 502"):
-            await sockets.connect("wss://model.example/", (), Timeouts(), Secret(by.url()))
+    async with proxy(SHOWN, b"HTTP/1.1 502 No\r\n\r\n") as by, AiohttpSockets(guard=LOOPBACK) as sockets:
+        for credentials, told in (("user:hunter2@", "connect: the proxy answers 502"), ("a:b@", "proxy_auth: ")):
+            with pytest.raises(UpstreamFault, match=told):
+                await sockets.connect("wss://model.example/", (), Timeouts(), Secret(by.url(credentials)))
