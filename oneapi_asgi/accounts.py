@@ -22,8 +22,9 @@ from .health import Standing, Trial
 from .kept import OwnedObject
 from .keys import key_digest
 from .models import Attempt, Candidate, Channel, Token
+from .overrides import check_overrides, credentials_in
 from .pool import ChannelPool, serves, upstream_model
-from .providers.access import Place, Unsigned, signed
+from .providers.access import Place, Unsigned, overridden, own_headers, signed
 from .providers.catalog import base_url_of, offered, provider_of
 from .providers.route import access_of
 from .tickets import Tickets
@@ -203,6 +204,7 @@ class Accounts:
         :raises Unavailable: its credential cannot be exchanged
         """
         channel, key, dialect = candidate.channel, _key_of(candidate), UPSTREAMS[_DIALECT]
+        check_overrides(channel)
         provider = provider_of(channel)
         access = access_of(provider, dialect)
         place = Place(
@@ -214,11 +216,12 @@ class Accounts:
             stream=False,
             options=channel.options,
         )
-        ticket = await self._tickets.get(access, key, channel.options)
-        headers = (*_OWN_HEADERS, *asked.headers)
+        ticket = await self._tickets.get(access, key, channel.options, channel.proxy)
+        own = own_headers(channel)
+        headers = overridden((*_OWN_HEADERS, *asked.headers), own)
         unsigned = Unsigned(asked.method, access.url(place, key), headers, asked.body, channel.options)
-        sent = signed(access, unsigned, key, ticket, time.time())
-        return Outgoing(asked.method, unsigned.url, sent, asked.body, self._timeouts)
+        sent = signed(access, unsigned, key, ticket, time.time(), own)
+        return Outgoing(asked.method, unsigned.url, sent, asked.body, self._timeouts, channel.proxy)
 
 
 def _note(call: Call, candidate: Candidate, status: int | None, kind: str, duration: float) -> None:
@@ -256,8 +259,9 @@ async def _check(incoming: Incoming, candidate: Candidate) -> None:
     if not is_callers_fault(incoming.status):
         raise refusal(of_status(incoming.status, incoming.headers))
     body = await read_whole(incoming, _MOST_ERROR, cut=True)
-    secret = _key_of(candidate).encode()
-    raise UPSTREAMS[_DIALECT].refusal(incoming.status, body.replace(secret, _MASK) if secret else body)
+    for secret in (_key_of(candidate), *credentials_in(candidate.channel.headers)):
+        body = body.replace(secret.encode(), _MASK) if secret else body
+    raise UPSTREAMS[_DIALECT].refusal(incoming.status, body)
 
 
 async def read_whole(incoming: Incoming, limit: int, *, cut: bool = False) -> bytes:

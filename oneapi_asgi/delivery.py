@@ -20,9 +20,11 @@ from .errors import GatewayError, UpstreamFailed, UpstreamTimeout
 from .failure import UNSUPPORTED, Failure, is_callers_fault, of_answer, of_fault, of_status
 from .http import request_id
 from .models import Usage
+from .overrides import credentials_in
 from .pricing import estimated
 from .upstream.seam import Incoming, UpstreamFault
 from .wire.answer import has_error_object
+from .wire.changes import priced, reckoned
 from .wire.dialect import ClientDialect, MalformedAnswerError, UpstreamDialect
 from .wire.events import Event
 from .wire.passage import EVENTS, JSON, Seen, Told
@@ -89,7 +91,8 @@ class Form(Protocol):
 
 class Delivery(Struct, eq=False):
     """``form``: how the answer is passed on. ``upstream``: the format that it comes in; ``native``: it is the caller's.
-    ``secret``: the key that was sent upstream, never to be seen in what comes back. ``headers`` go with the answer.
+    ``secret``: the key that was sent upstream, never to be seen in what comes back; nor are credentials in headers of
+    the channel. ``headers`` go with the answer.
     ``begun`` is called once, before the first byte of an answer is sent. ``opened``: an earlier attempt has sent the
     head of a stream, and nothing else that means something.
 
@@ -172,17 +175,22 @@ class Delivery(Struct, eq=False):
         if (counts := reader.counts) is not None:
             return self._counted(counts)
         if self._given is None:  # whoever asks in between asks again
-            self._given = self._counted(estimated(self._call.body or b"", 0))
+            self._given = self._counted(estimated(self._sent(), 0))
         has_output = operation is None or operation.output
         output = reader.output or guess_output(self._received) if has_output else 0
         return replace(self._given, output=output)
 
+    def _sent(self) -> bytes:
+        body, operation, serving = self._call.body or b"", self._call.operation, self._call.serving
+        return body if operation is None or serving is None else reckoned(body, serving.channel, operation)
+
     def _counted(self, usage: Usage) -> Usage:
         """With the number of results, where a price per call is for each of them."""
-        operation = self._call.operation
-        if operation is None or not operation.choices_are_calls or self._request.head.choices == 1:
+        operation, serving, request = self._call.operation, self._call.serving, self._request
+        if operation is None or not operation.choices_are_calls:
             return usage
-        return replace(usage, calls=self._request.head.choices)
+        head = request.head if serving is None else priced(request.head, request.fields, serving.channel, operation)
+        return replace(usage, calls=head.choices) if head.choices != 1 else usage
 
     @property
     def made(self) -> Sequence[Event]:
@@ -256,8 +264,10 @@ class Delivery(Struct, eq=False):
             body = self._call.dialect.error(error, self._call.id)
         if self.opened:
             body = self._call.dialect.error_event(error)
-        if self.secret:
-            body = body.replace(self.secret.encode(), _MASK)
+        serving = self._call.serving
+        for secret in (self.secret, *(credentials_in(serving.channel.headers) if serving is not None else ())):
+            if secret:
+                body = body.replace(secret.encode(), _MASK)
         self._call.reason = "refused"
         await self._start(incoming.status, {_TYPE: JSON.encode()}, length=len(body))
         await self._body(body, more=False)

@@ -29,6 +29,7 @@ from .providers.route import Route
 from .tickets import Tickets
 from .upstream.seam import Outgoing, Timeouts
 from .wire.answer import read_answer
+from .wire.changes import changed, reckoned, with_prompt
 from .wire.chat import Chat, Target, Written
 from .wire.dialect import ChatDialect, Embedder, MalformedAnswerError, Renamer, Reranker
 from .wire.events import Event
@@ -136,7 +137,8 @@ class Dispatch(Struct, eq=False):
         """The last candidate did not take its credential."""
         lane = self._last
         if lane is not None:
-            self.tickets.forget(lane.access, lane.key, lane.candidate.channel.options)
+            channel = lane.candidate.channel
+            self.tickets.forget(lane.access, lane.key, channel.options, channel.proxy)
 
     def _target(self, lane: Lane) -> Target:
         price = self._call.price
@@ -163,7 +165,7 @@ class Dispatch(Struct, eq=False):
         """Of which nothing is new but the body, and the form of the answer."""
         url = lane.access.url(self._place(lane), lane.key) if self._scope.get("query_string") else lane.url
         sent = lane.fixed_headers(self._passed(lane))
-        outgoing = Outgoing("POST", url, sent, self._body(lane), self.timeouts)
+        outgoing = Outgoing("POST", url, sent, self._body(lane), self.timeouts, lane.candidate.channel.proxy)
         return Prepared(outgoing, self._form(lane), lane.route, lane.key, _told(lane.candidate, ()))
 
     async def _native(self, lane: Lane) -> Prepared:
@@ -172,7 +174,7 @@ class Dispatch(Struct, eq=False):
 
     def _body(self, lane: Lane) -> bytes:
         operation, model = lane.operation, lane.candidate.upstream_model
-        body = self._request.edited(model=model, include_usage=lane.reports)
+        body = self._request.edited(model=model, include_usage=lane.reports, changes=lane.changes)
         if operation.model and self._request.head.model != model and isinstance(lane.route.dialect, Renamer):
             return lane.route.dialect.renamed(body, model)
         return body
@@ -204,7 +206,8 @@ class Dispatch(Struct, eq=False):
         dropped = self._dropped(lane.candidate.channel, written)
         headers = (*_JSON_HEADERS, *written.headers)
         told = ((_DROPPED, _listed(dropped)),) if dropped else ()
-        body = await aside(self._size, lambda: msgspec.json.encode(written.body))
+        said = changed(written.body, lane.candidate.channel, lane.operation)
+        body = await aside(self._size, lambda: msgspec.json.encode(said))
         return await self._sent(lane, lane.place, headers, body, form, told)
 
     async def _written(self, lane: Lane, target: Target) -> tuple[Written, Form]:
@@ -215,8 +218,11 @@ class Dispatch(Struct, eq=False):
             except BadRequest as error:  # a channel of the caller's own format, or that takes links, may still do
                 raise UnsupportedError(error) from error
             public = replace(chat, others={name: chat.others[name] for name in chat.others if not name.startswith("_")})
+            prompt = lane.candidate.channel.system_prompt
+            if prompt:  # of the upstream alone: some answers repeat to the caller what was asked
+                public = with_prompt(public, prompt)
             written = await aside(self._size, lambda: _said(lambda: upstream.write(public, target)))
-            estimate = partial(estimated, call.body or b"")
+            estimate = partial(estimated, reckoned(call.body or b"", lane.candidate.channel, operation))
             return written, Translation(upstream, target, cast("TalkingClient", client), chat, call.id, estimate)
         body = call.body or b""
         task = await aside(
@@ -270,11 +276,12 @@ class Dispatch(Struct, eq=False):
         form: Form,
         told: tuple[tuple[bytes, bytes], ...] = (),
     ) -> Prepared:
-        access, options = lane.access, lane.candidate.channel.options
+        access, channel = lane.access, lane.candidate.channel
         url = lane.url if place is lane.place else access.url(place, lane.key)
-        ticket = await self.tickets.get(access, lane.key, options)
+        ticket = await self.tickets.get(access, lane.key, channel.options, channel.proxy)
         unsigned = lane.unsigned(url, headers, access.body(body, place))
-        outgoing = Outgoing("POST", url, lane.signed(unsigned, ticket), unsigned.body, self.timeouts)
+        sent = lane.signed(unsigned, ticket)
+        outgoing = Outgoing("POST", url, sent, unsigned.body, self.timeouts, channel.proxy)
         return Prepared(outgoing, form, lane.route, lane.key, _told(lane.candidate, told))
 
 

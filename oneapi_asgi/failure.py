@@ -93,6 +93,7 @@ _CAUSES: dict[str, Cause] = {
     "no_ticket": "auth",
     "progress_timeout": "slow",
     "protocol": "transport",
+    "proxy_auth": "transport",
     "tls": "transport",
 }
 _STATUSES: dict[int | None, Cause] = {401: "auth", 402: "quota", 403: "auth", 429: "rate"}
@@ -161,6 +162,8 @@ def refusal(failure: Failure) -> GatewayError:
             "The address of the upstream is not one that this gateway may reach. The operator has to allow it.",
             code="upstream_blocked",
         )
+    if failure.kind == "proxy_auth":
+        return _operators("The proxy on the way to the upstream refused the gateway. The operator has to mend it.")
     return UpstreamFailed("The upstream failed to answer.")
 
 

@@ -6,7 +6,7 @@ are nano-dollars per million tokens, times are Unix seconds, durations are secon
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -160,6 +160,12 @@ class Channel(Struct, frozen=True, kw_only=True):
     are what it needs beside a key (a region, …). ``unsupported`` says what becomes of parameters that it cannot take.
     ``concurrent_calls`` and ``concurrent_calls_per_key`` are how many calls it takes at one moment, in all and with
     each key; None for no limit. ``disabled_because`` is why the gateway switched it off by itself, empty if it did not.
+
+    The rest is what it changes of each call (``overrides`` says what it may). ``headers`` go upstream in place of those
+    of the same name, whoever set them; they may show credentials. ``parameters`` are JSON values that take the place of
+    fields at the top of the body, as the provider's format has them; None takes a field away. ``system_prompt`` takes
+    the place of what a conversation begins with as its system message, or is put before it. ``proxy`` is the URL that
+    the provider is reached through.
     """
 
     id: int
@@ -177,8 +183,18 @@ class Channel(Struct, frozen=True, kw_only=True):
     weight: int = 1
     concurrent_calls: int | None = None
     concurrent_calls_per_key: int | None = None
+    headers: dict[str, str] = {}
+    parameters: dict[str, Any] = {}
+    system_prompt: str = ""
+    proxy: Secret | None = None
     enabled: bool = True
     disabled_because: str = ""
+
+    def __repr__(self) -> str:
+        """As of other facts, but of headers without what they say: it may be a credential."""
+        told = {name: getattr(self, name) for name in self.__struct_fields__}
+        told["headers"] = dict.fromkeys(self.headers, "…")
+        return f"Channel({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
 
 class Limit(Struct, frozen=True, kw_only=True):

@@ -321,7 +321,7 @@ class ChannelAdmin(Protocol):
     async def save_channel(self, channel: Channel) -> Channel:
         """Insert (``id`` 0) or overwrite a channel, and return it with its id.
 
-        :raises ValueError: another channel has that name
+        :raises ValueError: another channel has that name, or it changes of calls what it may not (``overrides``)
         :raises KeyError: there is no channel with that id
         """
         ...

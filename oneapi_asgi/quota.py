@@ -38,6 +38,7 @@ from .pricebook import PriceBook
 from .pricing import cost, guess_input, most
 from .shortage import NO_BUDGETS, CallBudgets, not_checked, refusal, without_channel, without_fallbacks
 from .spool import Spool
+from .wire.changes import priced, reckoned
 from .wire.operations import Operation
 from .wire.request import Head
 
@@ -183,7 +184,7 @@ class Quota:
             needs: dict[str, tuple[int, int]] = {}
             amount = at_least = 0  # of all of them: the largest amount, and the least that is enough for each
             for model, price in prices.items():
-                needed = estimate(operation, head, body, price, default_max_output=self._default_max_output)
+                needed = self._needed(call, operation, head, body, model, price)
                 needs[model] = needed
                 amount, at_least = max(amount, needed[0]), max(at_least, needed[1])
             accounts = token.accounts if budgets is NO_BUDGETS else token.accounts + budgets.accounts
@@ -197,6 +198,19 @@ class Quota:
                 budgets = without_channel(call, budgets, outcome, at_least, waits)
             elif not without_fallbacks(call, needs, outcome):
                 raise refusal(token, budgets, outcome, at_least)
+
+    def _needed(
+        self, call: Call, operation: Operation, head: Head, body: bytes, model: str, price: Price
+    ) -> tuple[int, int]:
+        """As ``estimate``, for whichever channel serves: what is held for is what goes upstream."""
+        channels = [step.channel for step in call.plan if step.fallback == model]
+        most = self._default_max_output
+        if not any(channel.parameters or channel.system_prompt for channel in channels):
+            return estimate(operation, head, body, price, default_max_output=most)
+        fields = call.request.fields if call.request is not None else ()
+        sent = [(priced(head, fields, channel, operation), reckoned(body, channel, operation)) for channel in channels]
+        needs = [estimate(operation, *each, price, default_max_output=most) for each in sent]
+        return max(amount for amount, _ in needs), max(least for _, least in needs)
 
     def _known_prices(self, call: Call, head: Head) -> dict[str, Price] | None:
         """What ``_prices`` gives, where every model has a price under the name that callers have for it, and none of

@@ -29,6 +29,7 @@ from .models import Ask, AskKind, Channel, Granted, Level, Refused, Token
 from .ports import RateStore
 from .pricing import guess_input
 from .rates import LocalRates
+from .wire.changes import priced, reckoned
 from .wire.dialects import operation_at
 
 __all__ = ["ChannelLimits", "RateLimit", "RateLimiter", "duration"]
@@ -80,12 +81,16 @@ class RateLimiter:
         most = token.requests_per_minute or self.requests_per_minute
         return (Rule(Ask(f"token:{token.id}", "requests", most), "this API key"),) if most else ()
 
-    def size(self, call: Call) -> tuple[int, int]:
-        """``(most, least)`` tokens of a call: they differ when the caller set no limit of output."""
+    def size(self, call: Call, channel: Channel | None = None) -> tuple[int, int]:
+        """``(most, least)`` tokens of a call, as it goes through the channel: they differ when there is no limit of
+        output."""
         request, operation = call.request, call.operation
         if request is None or operation is None:
             return 0, 0
-        head, given = request.head, guess_input(call.body or b"")
+        head, body = request.head, call.body or b""
+        if channel is not None:
+            head, body = priced(head, request.fields, channel, operation), reckoned(body, channel, operation)
+        given = guess_input(body)
         if not operation.output:
             return given, given
         if head.max_output is not None:
@@ -166,14 +171,16 @@ class RateLimit:
         return outcome, headers
 
 
-def _asks(rules: Iterable[Rule], limiter: RateLimiter, call: Call) -> tuple[list[Ask], int]:
+def _asks(
+    rules: Iterable[Rule], limiter: RateLimiter, call: Call, channel: Channel | None = None
+) -> tuple[list[Ask], int]:
     """What a call asks for, and the least of tokens that it may use, as far as that is asked for."""
     asks, most, least = [], -1, 0
     for rule in rules:
         ask = rule.ask
         if ask.kind == "tokens":
             if most < 0:
-                most, least = limiter.size(call)
+                most, least = limiter.size(call, channel)
             ask = Ask(ask.key, "tokens", ask.limit, min(most, ask.limit))
         asks.append(ask)
     return asks, least
@@ -258,7 +265,7 @@ class ChannelLimits:
         for rule in rules:
             if rule.ask.limit < 1:
                 return _WAIT_FOR_A_CHANNEL
-        asks, _ = _asks(rules, self._limiter, call)
+        asks, _ = _asks(rules, self._limiter, call, channel)
         outcome = await self._limiter.counters.take(call.id, asks)
         if isinstance(outcome, Refused):
             return outcome.wait

@@ -41,7 +41,8 @@ from .funds import Funds
 from .health import Health
 from .http import OnError, Refusal, query_of, request_id
 from .models import Attempt, Candidate, EndReason
-from .providers.access import Unsigned, signed
+from .overrides import check_overrides
+from .providers.access import Unsigned, overridden, own_headers, signed
 from .providers.route import access_of, place_of, route_of
 from .quota import Quota
 from .slots import Slots
@@ -239,7 +240,7 @@ class _Session:
         self._call.serving = candidate
         try:
             url, headers, secret = await self._request(candidate)
-            socket = await self._sockets.connect(url, headers, self._relay.timeouts)
+            socket = await self._sockets.connect(url, headers, self._relay.timeouts, candidate.channel.proxy)
         except HandshakeRefusedError as refused_:
             if refused_.status in _NOT_OFFERED:
                 return Failure(UNSUPPORTED, refused_.status, error=_unsupported(self._model))
@@ -265,17 +266,20 @@ class _Session:
         :raises ValueError: the channel is not set up as its provider needs
         """
         channel, model = candidate.channel, candidate.upstream_model
+        check_overrides(channel)
         route = route_of(channel, REALTIME, model, stream=True)
         if route is None or not route.native:
             raise _unsupported(self._model)
         place = place_of(channel, route, model, upstream_path(model, query_of(self._scope)))
         access = access_of(route.provider, route.dialect)
         key = channel.api_keys[candidate.key].reveal() if channel.api_keys else ""
-        ticket = await self._relay.tickets.get(access, key, channel.options)
+        ticket = await self._relay.tickets.get(access, key, channel.options, channel.proxy)
         passed = [(name.decode(), value.decode()) for name, value in self._passed()]
         url = access.url(place, key)
-        unsigned = Unsigned("GET", url, (("user-agent", "oneapi-asgi"), *passed), b"", channel.options)
-        headers = [*signed(access, unsigned, key, ticket, time.time())]
+        own = own_headers(channel)
+        sent = overridden((("user-agent", "oneapi-asgi"), *passed), own)
+        unsigned = Unsigned("GET", url, sent, b"", channel.options)
+        headers = [*signed(access, unsigned, key, ticket, time.time(), own)]
         return f"ws{url.removeprefix('http')}" if url.startswith("http") else url, headers, key
 
     def _passed(self) -> list[tuple[bytes, bytes]]:

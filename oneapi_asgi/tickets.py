@@ -15,6 +15,7 @@ from hashlib import sha256
 from cachetools import LRUCache
 
 from .flight import Flight
+from .models import Secret
 from .providers.access import Access, Exchange
 from .upstream.seam import Incoming, Outgoing, Timeouts, Upstream, UpstreamFault
 
@@ -62,8 +63,9 @@ class Tickets:
         self._clock = clock
         self._known: LRUCache[bytes, _Ticket] = LRUCache(_MOST)
 
-    async def get(self, access: Access, key: str, options: Mapping[str, str]) -> str:
-        """The ticket for a key, empty where the provider takes the key itself.
+    async def get(self, access: Access, key: str, options: Mapping[str, str], proxy: Secret | None = None) -> str:
+        """The ticket for a key, empty where the provider takes the key itself. ``proxy`` is the way to who hands it
+        out, as it is to the provider.
 
         :raises ValueError: the key cannot be read
         :raises Unavailable: whoever hands tickets out does not answer, or not with a ticket
@@ -71,7 +73,7 @@ class Tickets:
         if not access.exchanges:
             return ""
         now = self._clock()
-        name = _name(access, key, options)
+        name = _name(access, key, options, proxy)
         known = self._known.get(name)
         if known is not None and (at_hand := known.at_hand(now)):
             return at_hand  # to make an exchange may cost a signature, which takes tens of milliseconds
@@ -79,17 +81,18 @@ class Tickets:
         if exchange is None:
             return ""
         if known is None:
-            known = self._known[name] = _Ticket(partial(self._fetch, access))
+            known = self._known[name] = _Ticket(partial(self._fetch, access, proxy))
         return await known.renewed(exchange)
 
-    def forget(self, access: Access, key: str, options: Mapping[str, str]) -> None:
+    def forget(self, access: Access, key: str, options: Mapping[str, str], proxy: Secret | None = None) -> None:
         """The provider did not take it: the next call gets another one."""
         if access.exchanges:
-            self._known.pop(_name(access, key, options), None)
+            self._known.pop(_name(access, key, options, proxy), None)
 
-    async def _fetch(self, access: Access, exchange: Exchange) -> tuple[str, float]:
+    async def _fetch(self, access: Access, proxy: Secret | None, exchange: Exchange) -> tuple[str, float]:
         headers = (("accept-encoding", "identity"), ("user-agent", "oneapi-asgi"), *exchange.headers)
-        incoming = await self._upstream.send(Outgoing("POST", exchange.url, headers, exchange.body, self._timeouts))
+        outgoing = Outgoing("POST", exchange.url, headers, exchange.body, self._timeouts, proxy)
+        incoming = await self._upstream.send(outgoing)
         body = await _read(incoming)
         if not 200 <= incoming.status < 300:
             _log.error("%s refused a channel's credential: status %d", exchange.url, incoming.status)
@@ -97,10 +100,11 @@ class Tickets:
         return access.ticket(body, self._clock())
 
 
-def _name(access: Access, key: str, options: Mapping[str, str]) -> bytes:
-    """What a ticket is for: options may ask another scope, or another issuer, for the same key."""
+def _name(access: Access, key: str, options: Mapping[str, str], proxy: Secret | None) -> bytes:
+    """What a ticket is for: options may ask another scope, or another issuer, for the same key; and the way to it."""
     told = [text for option in sorted(options.items()) for text in option]
-    return sha256("\0".join((type(access).__name__, key, *told)).encode(errors="surrogatepass")).digest()
+    way = proxy.reveal() if proxy is not None else ""
+    return sha256("\0".join((type(access).__name__, key, way, *told)).encode(errors="surrogatepass")).digest()
 
 
 async def _read(incoming: Incoming) -> bytes:

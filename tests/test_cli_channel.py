@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from oneapi_asgi.models import Channel, Secret
 
+PROXY = "http://user:hunter2@proxy.example:3128"
+
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +32,9 @@ def test_a_channel_is_added_with_all_its_options() -> None:
         *("--dialect", "responses", "--dialect", "openai", "--unsupported", "refuse"),
         *("--option", "api_version=2025-04-01", "--option", "authority = login.test"),
         *("--concurrent-calls", "8", "--concurrent-calls-per-key", "4"),
+        *("--header", "X-Team=a=b", "--header", "X-Key=env:HEADER", "--parameters", '{"top_p": 0.5, "stop": null}'),
+        *("--system-prompt", "Be brief.", "--proxy", "env:PROXY"),
+        environ={"HEADER": "secret", "PROXY": PROXY},
     )
     [channel] = stored_channels()
     assert channel == Channel(
@@ -48,7 +53,16 @@ def test_a_channel_is_added_with_all_its_options() -> None:
         weight=3,
         concurrent_calls=8,
         concurrent_calls_per_key=4,
+        headers={"X-Team": "a=b", "X-Key": "secret"},
+        parameters={"top_p": 0.5, "stop": None},
+        system_prompt="Be brief.",
+        proxy=Secret(PROXY),
     )
+    [row] = rows("channel", "list")
+    shown = (row["headers"], row["parameters"], row["system_prompt"])
+    assert shown == (["X-Team", "X-Key"], {"top_p": 0.5, "stop": None}, "Be brief.")
+    assert "hunter2" not in json.dumps(row)
+    assert "secret" not in json.dumps(row)
 
 
 @pytest.mark.parametrize(
@@ -217,12 +231,31 @@ def test_what_is_given_is_changed_and_the_rest_stays() -> None:
     run("channel", "set", "a", "--concurrent-calls", "3", "--concurrent-calls-per-key", "2")
     assert list(stored_channels()) == [replace(expected, concurrent_calls=3, concurrent_calls_per_key=2)]
     run("channel", "set", "a", "--concurrent-calls", "")
-    assert list(stored_channels()) == [replace(expected, concurrent_calls_per_key=2)]
+    expected = replace(expected, concurrent_calls_per_key=2)
+    assert list(stored_channels()) == [expected]
+
+
+def test_what_a_channel_changes_of_calls_is_changed() -> None:
+    run("channel", "add", "a", "--key", "k", "--header", "X-A=1", "--header", "x-b=2")
+    words = ("--header", "x-a=3", "--header", "X-B=", "--parameters", '{"a": null}', "--proxy", PROXY)
+    run("channel", "set", "a", *words, "--system-prompt", "x")
+    [channel] = stored_channels()
+    assert (channel.headers, channel.parameters, channel.proxy) == ({"x-a": "3"}, {"a": None}, Secret(PROXY))
+    run("channel", "set", "a", "--weight", "2")
+    assert list(stored_channels()) == [replace(channel, weight=2)]
+    run("channel", "set", "a", "--header", "x-a=", "--parameters", "", "--system-prompt", "", "--proxy", "")
+    plain = replace(channel, weight=2, headers={}, parameters={}, system_prompt="", proxy=None)
+    assert list(stored_channels()) == [plain]
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (("--header", "host=x"), "Error: --header.host: is for the gateway to say, not for a channel"),
+        (("--header", "x=a\nb"), "Error: --header.x: must be visible ASCII characters"),
+        (("--parameters", "[]"), 'Error: --parameters = "[]": must be a JSON object'),
+        (("--parameters", '{"model": "x"}'), "Error: --parameters.model: is decided by model_map"),
+        (("--proxy", "socks5://u:hunter2@p"), "Error: --proxy: must be a proxy that speaks HTTP"),
         (("--weight", "0"), "Error: --weight = 0: must be between 1 and 1000000\n"),
         (("--option", "region="), 'Error: --option.region: missing; provider "bedrock" needs it'),
         (("--provider", "azure"), "Error: --base-url: missing; provider"),

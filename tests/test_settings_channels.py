@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from oneapi_asgi.models import Secret
 from oneapi_asgi.settings import ChannelSettings, SettingsError, load_settings, read_section
 
 CHANNEL = '[[channels]]\nname = "a"\napi_key = "k"\n'
@@ -85,6 +86,34 @@ MISTAKES = [
             "of requests: leave out :generateContent"
         ),
     ),
+    (CHANNEL + "headers = 1", 'channels[0].headers: must be a table of texts, such as { x-team = "a" }'),
+    (
+        CHANNEL + "headers = { a = 1 }",
+        "channels[0].headers.a: must be a text: the secret itself, env:NAME or file:PATH",
+    ),
+    (
+        CHANNEL + 'headers = { Host = "hunter2" }',
+        "channels[0].headers.Host: is for the gateway to say, not for a channel",
+    ),
+    (
+        CHANNEL + 'headers = { x = "a\\r\\nb" }',
+        "channels[0].headers.x: must be visible ASCII characters, with spaces between them at most",
+    ),
+    (
+        CHANNEL + "parameters = [1]",
+        "channels[0].parameters: must be a table, such as { temperature = 0.2 }, or a JSON object as text: '{\"top_p\": null}'",
+    ),
+    (CHANNEL + "parameters = '{'", 'channels[0].parameters = "{": must be a JSON object'),
+    (CHANNEL + "parameters = { a = 2026-01-01 }", "channels[0].parameters.a: must be a JSON value"),
+    (
+        CHANNEL + "parameters = { Stream = true }",
+        "channels[0].parameters.Stream: is the caller's to say: the answer is read by it",
+    ),
+    (CHANNEL + "system_prompt = 1", "channels[0].system_prompt = 1: must be a text"),
+    (
+        CHANNEL + 'proxy = "socks5://u:hunter2@p"',
+        "channels[0].proxy: must be a proxy that speaks HTTP: http:// or https://; SOCKS is not spoken here",
+    ),
 ]
 
 
@@ -132,3 +161,25 @@ def test_a_base_url_of_its_own_may_say_what_an_option_would(tmp_path: Path) -> N
     assert channel.options == {}
     channel = load(tmp_path, text + 'options = { region = "eu-west-1" }')
     assert channel.options == {"region": "eu-west-1"}
+
+
+def test_what_a_channel_changes_of_calls(tmp_path: Path) -> None:
+    (tmp_path / "header").write_text("Bearer t\n")
+    text = (
+        CHANNEL
+        + """
+        headers = { x-team = "a b", authorization = "file:header" }
+        parameters = { temperature = 0.2, seed = 1, stop = ["a"], x = { y = 1e3, z = [true] } }
+        system_prompt = "Be brief."
+        proxy = "env:PROXY"
+        """
+    )
+    channel = load(tmp_path, text, {"PROXY": "http://user:hunter2@proxy.example:3128"}).channel()
+    assert channel.headers == {"x-team": "a b", "authorization": "Bearer t"}
+    assert channel.parameters == {"temperature": 0.2, "seed": 1, "stop": ["a"], "x": {"y": 1000.0, "z": [True]}}
+    assert type(channel.parameters["temperature"]) is float
+    assert channel.system_prompt == "Be brief."
+    assert channel.proxy == Secret("http://user:hunter2@proxy.example:3128")
+    assert "hunter2" not in repr(channel)
+    as_text = load(tmp_path, CHANNEL + """parameters = '{"top_p": null}'""").channel()
+    assert as_text.parameters == {"top_p": None}

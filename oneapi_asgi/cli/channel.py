@@ -66,13 +66,24 @@ _SAID: tuple[tuple[tuple[str, ...], dict[str, Any], str, str], ...] = (
     (("--groups",), {"type": names, "metavar": "A,B"}, "Groups that may use it", "default"),
     (("--priority",), {"type": int, "metavar": "N"}, "Higher ones are tried first", "0"),
     (("--weight",), {"type": int, "metavar": "N"}, "Its share within one priority", "1"),
+    (("--header", "headers"), {"multiple": True, "type": _option, "metavar": "NAME=VALUE"}, "A header to send", ""),
+    (("--parameters",), {"metavar": "JSON"}, "Fields to set in bodies; null takes one away", ""),
+    (("--system-prompt",), {"metavar": "TEXT"}, "What conversations begin with", ""),
+    (("--proxy",), {"metavar": "URL"}, "The HTTP proxy that it is reached through", ""),
     (("--concurrent-calls",), {"type": _limit, "metavar": "N"}, "How many calls it takes at one moment", "no limit"),
     (("--concurrent-calls-per-key",), {"type": _limit, "metavar": "N"}, "The same for each of its keys", "no limit"),
 )
 """The options that say what a channel is: their names, what click wants to know, what they mean, and the default."""
 
 _NOT_SAID = ("id", "disabled_because")
-_FLAGS = {"name": "NAME", "model_map": "--map", "dialects": "--dialect", "options": "--option", "api_keys": "--key"}
+_FLAGS = {
+    "name": "NAME",
+    "model_map": "--map",
+    "dialects": "--dialect",
+    "options": "--option",
+    "headers": "--header",
+    "api_keys": "--key",
+}
 
 
 def _said_options(*, defaults: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -93,12 +104,13 @@ def _said_options(*, defaults: bool) -> Callable[[Callable[..., None]], Callable
 def add(name: str, provider: str, keys: tuple[str, ...], key_env: str | None, config: Path | None, **said: Any) -> None:
     """Add a channel. Without --key and --key-env its key is asked for, or read from stdin.
 
-    --dialect, --option and --key may be repeated. What there is to set with --option: oneapi-asgi providers ID.
+    --dialect, --option, --header and --key may be repeated. What there is to set with --option: oneapi-asgi providers
+    ID. Headers and the proxy's URL may be said as env:NAME or file:PATH.
     """
     if keys and key_env is not None:
         raise click.UsageError("give either --key or --key-env")
     settings = settings_of(config)
-    said |= {"dialects": said["dialects"] or None, "options": dict(said["options"])}
+    said |= {"dialects": said["dialects"] or None} | {name: dict(said[name]) for name in ("options", "headers")}
     given = {"name": name, "provider": provider, **said, **_key_options(provider, keys, key_env)}
     wanted = _read(given, key_env)
 
@@ -156,9 +168,9 @@ def _trial(channel: Channel, config: Path | None) -> str:
 def change(name_or_id: str, keys: tuple[str, ...], key_env: str | None, config: Path | None, **said: Any) -> None:
     """Change what is given of a channel, and leave the rest as it is.
 
-    --option KEY=VALUE sets one option, KEY= takes it away; --base-url "" and --dialect "" return to the provider's,
-    --concurrent-calls "" to no limit. A channel that the gateway disabled by itself is enabled again by another
-    provider, URL, option or key.
+    --option KEY=VALUE sets one option, KEY= takes it away, and so does --header; --base-url "" and --dialect "" return
+    to the provider's, --concurrent-calls "" to no limit, --parameters "", --system-prompt "" and --proxy "" to none. A
+    channel that the gateway disabled by itself is enabled again by another provider, URL, option, header, proxy or key.
     """
     if keys and key_env is not None:
         raise click.UsageError("give either --key or --key-env")
@@ -182,12 +194,20 @@ def _changed(before: Channel, said: Mapping[str, Any]) -> dict[str, object]:
     given = {name: getattr(before, name) for name in Channel.__struct_fields__ if name not in _NOT_SAID}
     given["enabled"] = before.enabled or bool(before.disabled_because)
     given["api_keys"] = [key.reveal() for key in before.api_keys]
+    given["proxy"] = before.proxy.reveal() if before.proxy else None
     given |= {name: value for name, value in said.items() if value is not None and value != ()}
-    given["options"] = {name: value for name, value in (before.options | dict(said["options"])).items() if value}
+    for field, kept in (("options", before.options), ("headers", _unsaid(before.headers, said["headers"]))):
+        given[field] = {name: value for name, value in (kept | dict(said[field])).items() if value}
     given["dialects"] = [name for name in given["dialects"] if name]
     if given.get("api_key"):
         del given["api_keys"]
     return {name: value for name, value in given.items() if value not in ((), [], "", None)}
+
+
+def _unsaid(headers: Mapping[str, str], said: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Headers but those that are said, in whatever case."""
+    names = {name.lower() for name, _ in said}
+    return {name: value for name, value in headers.items() if name.lower() not in names}
 
 
 @channel.command("remove")
@@ -291,6 +311,10 @@ def _row(channel: Channel) -> dict[str, object]:
         "weight": channel.weight,
         "concurrent_calls": channel.concurrent_calls,
         "concurrent_calls_per_key": channel.concurrent_calls_per_key,
+        "headers": list(channel.headers),
+        "parameters": channel.parameters,
+        "system_prompt": channel.system_prompt,
+        "proxy": channel.proxy.masked() if channel.proxy else None,
         "enabled": channel.enabled,
         "disabled_because": channel.disabled_because,
     }

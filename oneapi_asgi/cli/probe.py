@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import click
 import msgspec
@@ -11,12 +12,14 @@ from msgspec import Struct
 
 from ..errors import GatewayError
 from ..models import Channel
+from ..overrides import check_overrides, credentials_in
 from ..pool import named_models, upstream_model
-from ..providers.access import Unsigned, signed
+from ..providers.access import Unsigned, overridden, own_headers, signed
 from ..providers.route import Route, access_of, place_of, route_of
 from ..settings import Settings
 from ..tickets import Tickets
 from ..upstream import Incoming, Outgoing, Timeouts, Upstream, UpstreamFault
+from ..wire.changes import changed, with_prompt
 from ..wire.chat import Chat, Message, Target, Text
 from ..wire.dialect import MalformedAnswerError
 from ..wire.openai.paths import OPERATIONS
@@ -75,10 +78,12 @@ async def probe(upstream: Upstream, channel: Channel, model: str, timeouts: Time
         served, told = False, str(error)
     except TimeoutError:
         served, told = False, f"no whole answer within {timeouts.total:g} s"
-    return Verdict(served, _printable(told, key), time.monotonic() - start)
+    secrets = (key, *credentials_in(channel.headers))
+    return Verdict(served, _printable(told, secrets), time.monotonic() - start)
 
 
 async def _ask(upstream: Upstream, channel: Channel, model: str, key: str, timeouts: Timeouts) -> tuple[bool, str]:
+    check_overrides(channel)
     route = route_of(channel, _CHAT, model, stream=False)
     if route is None:
         return False, "this kind of channel does not talk"
@@ -93,14 +98,19 @@ async def _request(
     upstream: Upstream, channel: Channel, route: Route, target: Target, key: str, timeouts: Timeouts
 ) -> Outgoing:
     message = Message(role="user", parts=(Text(text="Answer with the word OK."),))
-    written = route.dialect.write(Chat(model=target.model, messages=(message,), stream=route.stream), target)
+    chat = Chat(model=target.model, messages=(message,), stream=route.stream)
+    if channel.system_prompt:
+        chat = with_prompt(chat, channel.system_prompt)
+    written = route.dialect.write(chat, target)
     place = place_of(channel, route, target.model, route.path)
     access = access_of(route.provider, route.dialect)
-    ticket = await Tickets(upstream, timeouts).get(access, key, channel.options)
-    headers = (*_HEADERS, *route.dialect.headers, *written.headers)
-    body = access.body(msgspec.json.encode(written.body), place)
+    ticket = await Tickets(upstream, timeouts).get(access, key, channel.options, channel.proxy)
+    own = own_headers(channel)
+    headers = overridden((*_HEADERS, *route.dialect.headers, *written.headers), own)
+    body = access.body(msgspec.json.encode(changed(written.body, channel, _CHAT)), place)
     unsigned = Unsigned("POST", access.url(place, key), headers, body, channel.options)
-    return Outgoing("POST", unsigned.url, signed(access, unsigned, key, ticket, time.time()), body, timeouts)
+    sent = signed(access, unsigned, key, ticket, time.time(), own)
+    return Outgoing("POST", unsigned.url, sent, body, timeouts, channel.proxy)
 
 
 async def _read(incoming: Incoming) -> bytes:
@@ -132,8 +142,9 @@ def _judge(route: Route, target: Target, status: int, body: bytes) -> tuple[bool
     return True, f"answered by {target.model}"
 
 
-def _printable(prose: str, key: str) -> str:
-    """On one short line, without the key, which some providers repeat, and without escape sequences."""
-    told = prose.replace(key, "…") if key else prose
-    line = "".join(char if char.isprintable() else " " for char in told)
+def _printable(prose: str, secrets: Sequence[str]) -> str:
+    """On one short line, without secrets, which some providers repeat, and without escape sequences."""
+    for secret in secrets:
+        prose = prose.replace(secret, "…") if secret else prose
+    line = "".join(char if char.isprintable() else " " for char in prose)
     return line if len(line) <= _MOST_PROSE else line[:_MOST_PROSE] + "…"

@@ -101,9 +101,6 @@ class Upstreams(Struct, frozen=True, kw_only=True):
 
     id: int
     channel: Channel
-    headers: dict[str, str] = {}
-    parameters: dict[str, object] = {}
-    system_prompt: str = ""
     tag: str = ""
     note: str = ""
     test_model: str = ""

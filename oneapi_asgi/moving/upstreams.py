@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from ..desk.moving import Remarks, Upstreams
 from ..models import Channel, Secret
+from ..overrides import mistaken_overrides
 from ..providers.provider import Provider
 from .kinds import base_url_of, provider_of
 from .values import Row, flag, json_object, listed, moment, text, whole
@@ -16,7 +18,6 @@ from .values import Row, flag, json_object, listed, moment, text, whole
 __all__ = ["upstream_of"]
 
 _TABLE = "channels"
-_SAY_YOURSELF = "disable the channel, or have callers say it themselves"
 _OPTIONS = {
     "region": ("region", "location"),
     "api_version": ("api_version",),
@@ -27,20 +28,6 @@ _OPTIONS = {
 
 _OLD_KEYS = {"qianfan": 2, "spark": 3, "hunyuan": 3}
 """Of vendors whose newer API wants a key of its own: the parts that ``A|B|C`` has for the older one."""
-
-_HOP = frozenset(
-    {
-        "authorization",
-        "connection",
-        "content-length",
-        "cookie",
-        "host",
-        "proxy-authorization",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
 
 
 def upstream_of(row: Row, remarks: Remarks, *, newer: bool) -> Upstreams | None:
@@ -56,12 +43,7 @@ def upstream_of(row: Row, remarks: Remarks, *, newer: bool) -> Upstreams | None:
     settings = _object(row, "setting", named, remarks)
     keys = _keys(row, provider, named, remarks)
     all_off = not keys and bool(text(row, "key"))
-    prompt = str(row.get("system_prompt") or settings.get("system_prompt") or "")
-    headers, parameters = _headers(row, named, remarks), _object(row, "param_override", named, remarks)
-    _remark_on_what_is_lost(row, provider, keys, settings, named, remarks)
-    for what, kept in (("system prompt", prompt), ("headers", headers), ("parameters", parameters)):
-        if kept:
-            remarks.add("lost", _TABLE, f"{what} of a channel: kept, and not sent along yet", named, cure=_SAY_YOURSELF)
+    _remark_on_what_is_lost(row, provider, keys, named, remarks)
     models = listed(row, "models")
     channel = Channel(
         id=0,
@@ -75,15 +57,16 @@ def upstream_of(row: Row, remarks: Remarks, *, newer: bool) -> Upstreams | None:
         groups=listed(row, "group") or ("default",),
         priority=whole(row, "priority"),
         weight=max(1, min(whole(row, "weight"), 2**31)),
-        enabled=whole(row, "status", 1) == 1 and bool(models) and not (all_off or settings.get("proxy")),
+        headers=_headers(row, named, remarks),
+        parameters=_parameters(row, named, remarks),
+        system_prompt=_prompt(row, settings, named, remarks),
+        proxy=Secret(str(settings["proxy"])) if settings.get("proxy") else None,
+        enabled=whole(row, "status", 1) == 1 and bool(models) and not all_off,
         disabled_because="switched off by One API" if whole(row, "status", 1) == 3 else "",
     )
     return Upstreams(
         id=number,
-        channel=channel,
-        headers=headers,
-        parameters=parameters,
-        system_prompt=prompt,
+        channel=_as_it_may_be(channel, named, remarks),
         tag=text(row, "tag"),
         note=str(row.get("remark") or ""),
         test_model=text(row, "test_model"),
@@ -104,12 +87,50 @@ def _model_map(row: Row, named: str, remarks: Remarks) -> dict[str, str]:
 
 
 def _headers(row: Row, named: str, remarks: Remarks) -> dict[str, str]:
+    """Without those that another gateway fills in for each call ("{api_key}")."""
     found = _object(row, "header_override", named, remarks)
-    kept = {key: value for key, value in found.items() if isinstance(value, str) and key.lower() not in _HOP}
-    kept = {key: value for key, value in kept.items() if "{" not in value and "\n" not in value}
+    kept = {key: value for key, value in found.items() if isinstance(value, str) and "{" not in value}
     for key in sorted(found.keys() - kept.keys()):
-        remarks.add("lost", _TABLE, f"its header {key} cannot be set for a channel", named)
+        _tell_lost("headers", key, named, remarks)
     return kept
+
+
+def _parameters(row: Row, named: str, remarks: Remarks) -> dict[str, Any]:
+    found = _object(row, "param_override", named, remarks)
+    if isinstance(found.get("operations"), list):  # new-api's language for changes
+        _tell_lost("parameters", "operations", named, remarks)
+        del found["operations"]
+    return found
+
+
+def _prompt(row: Row, settings: Mapping[str, Any], named: str, remarks: Remarks) -> str:
+    own = str(row.get("system_prompt") or "")
+    if not own and settings.get("system_prompt"):
+        remarks.add("changed", _TABLE, "its system prompt takes the place of what callers begin with", named)
+    return own or str(settings.get("system_prompt") or "")
+
+
+def _as_it_may_be(channel: Channel, named: str, remarks: Remarks) -> Channel:
+    """Without the changes that no channel may make here. One that has to be reached in a way that is none is disabled:
+    it would be asked without it."""
+    kept: dict[str, Any] = {"headers": dict(channel.headers), "parameters": dict(channel.parameters)}
+    for field, key, what in mistaken_overrides(channel):
+        if field == "proxy":
+            told = f"it is asked through a proxy, whose URL {what}; it is disabled"
+            remarks.add("lost", _TABLE, told, named, cure="enable it if this host may reach it directly")
+            kept |= {"proxy": None, "enabled": False}
+        elif key:
+            _tell_lost(field, key, named, remarks)
+            kept[field].pop(key, None)
+        else:
+            remarks.add("lost", _TABLE, f"its {field} cannot be set for a channel: {what}", named)
+            kept[field] = "" if field == "system_prompt" else {}
+    return replace(channel, **kept)
+
+
+def _tell_lost(field: str, key: str, named: str, remarks: Remarks) -> None:
+    kind = "header" if field == "headers" else "parameter"
+    remarks.add("lost", _TABLE, f"its {kind} {key} cannot be set for a channel", named)
 
 
 def _options(row: Row, provider: Provider, named: str, remarks: Remarks) -> dict[str, str]:
@@ -163,16 +184,11 @@ def _of_google(given: str) -> tuple[str, ...]:
     return (given,) if given else ()
 
 
-def _remark_on_what_is_lost(
-    row: Row, provider: Provider, keys: tuple[str, ...], settings: Mapping[str, Any], named: str, remarks: Remarks
-) -> None:
+def _remark_on_what_is_lost(row: Row, provider: Provider, keys: tuple[str, ...], named: str, remarks: Remarks) -> None:
     parts = _OLD_KEYS.get(provider.id)
     if parts and any(key.count("|") == parts - 1 for key in keys):
         what = f"its key is of an older API of {provider.name}, and will be refused"
         remarks.add("changed", _TABLE, what, named, cure=provider.note or "make a new key")
-    if settings.get("proxy"):
-        what = "it is asked through a proxy, and is disabled: channels have none here"
-        remarks.add("lost", _TABLE, what, named, cure="enable it if this host may reach it directly")
     if not listed(row, "models"):
         remarks.add("changed", _TABLE, "it names no models, and is disabled", named, cure="name them")
     if text(row, "status_code_mapping") not in ("", "{}"):

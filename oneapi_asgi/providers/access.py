@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from ..extra import MissingExtra, needs
+from ..models import Channel
 
 __all__ = [
     "FORM",
@@ -39,6 +40,8 @@ __all__ = [
     "oauth_ticket",
     "option",
     "options_in",
+    "overridden",
+    "own_headers",
     "signed",
     "signing",
 ]
@@ -126,15 +129,34 @@ class Access(Protocol):
         ...
 
 
-def signed(access: Access, request: Unsigned, key: str, ticket: str, now: float) -> tuple[tuple[str, str], ...]:
+def signed(
+    access: Access,
+    request: Unsigned,
+    key: str,
+    ticket: str,
+    now: float,
+    own: tuple[tuple[str, str], ...] = (),
+) -> tuple[tuple[str, str], ...]:
     """All headers of a request, in the order in which they are sent: what shows the credential takes the place of
-    headers of the same name.
+    headers of the same name, and the channel's ``own`` that of all others. Those are in the request already: some sign
+    what they send.
 
     :raises ValueError: the key cannot be read
     """
-    shown = access.headers(key, ticket, request, now)
-    names = {name for name, _ in shown}
-    return (*(header for header in request.headers if header[0] not in names), *shown)
+    return overridden(overridden(request.headers, access.headers(key, ticket, request, now)), own)
+
+
+def own_headers(channel: Channel) -> tuple[tuple[str, str], ...]:
+    """What the channel sets of headers, whoever else sets them; names in lower case."""
+    return tuple((name.lower(), value) for name, value in channel.headers.items())
+
+
+def overridden(headers: tuple[tuple[str, str], ...], by: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The headers, with others in the place of those of the same name."""
+    if not by:
+        return headers
+    names = {name for name, _ in by}
+    return (*(header for header in headers if header[0] not in names), *by)
 
 
 class KeyAccess(Struct, frozen=True):

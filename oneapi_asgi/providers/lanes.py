@@ -13,11 +13,14 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from ..models import Candidate
+from ..overrides import check_overrides
+from ..wire.changes import changes_of
 from ..wire.chat import Target
 from ..wire.dialect import ChatDialect, Picky
 from ..wire.dialects import CLIENTS, UPSTREAMS
 from ..wire.operations import Operation
-from .access import Access, Place, Unsigned, signed
+from ..wire.request import Changes
+from .access import Access, Place, Unsigned, overridden, own_headers, signed
 from .route import Route, access_of, place_of, route_of
 
 __all__ = ["Headers", "Lane", "Lanes", "Passed", "decoded"]
@@ -42,7 +45,7 @@ class Lane(Struct, eq=False):
     ``target`` knows no limit of output: it is the model's price that says it. ``picky`` is the format, where it knows
     what models refuse; ``talker`` the caller's, where one talks in it: to ask a class for a protocol takes longer than
     all the rest. ``passes`` are the names of the headers that go upstream where the caller's own format is spoken
-    there."""
+    there. ``changes`` is what the channel changes of bodies that pass, ``headers`` those that it sets."""
 
     candidate: Candidate
     operation: Operation
@@ -56,6 +59,8 @@ class Lane(Struct, eq=False):
     url: str
     reports: bool
     passes: frozenset[bytes]
+    changes: Changes | None
+    headers: Headers
     _sent: dict[Passed, Headers] = {}
 
     __repr__ = object.__repr__  # what it holds is not for logs
@@ -80,13 +85,14 @@ class Lane(Struct, eq=False):
         """With the headers that every request has, unless they are among these."""
         named = {name for name, _ in headers}
         own = (*_OWN_HEADERS, *(header for header in self.route.dialect.headers if header[0] not in named))
-        return Unsigned("POST", url, (*own, *headers), body, self.candidate.channel.options)
+        sent = overridden((*own, *headers), self.headers)
+        return Unsigned("POST", url, sent, body, self.candidate.channel.options)
 
     def signed(self, request: Unsigned, ticket: str) -> Headers:
         """
         :raises ValueError: the key cannot be read
         """
-        return signed(self.access, request, self.key, ticket, time.time())
+        return signed(self.access, request, self.key, ticket, time.time(), self.headers)
 
 
 class Lanes:
@@ -102,7 +108,7 @@ class Lanes:
     def of(self, candidate: Candidate, operation: Operation, *, stream: bool, rewritten: bool = False) -> Lane | None:
         """None when no format of the channel can do what is asked; see ``route_of``.
 
-        :raises ValueError: the channel is not set up as its provider needs
+        :raises ValueError: the channel is not set up as its provider needs, or changes what it may not
         """
         name = (id(candidate), id(operation), stream, rewritten)
         known = self._known.get(name)
@@ -121,6 +127,7 @@ def _lane(candidate: Candidate, operation: Operation, *, stream: bool, rewritten
     route = route_of(channel, operation, model, stream=stream, rewritten=rewritten)
     if route is None:
         return None
+    check_overrides(channel)
     client = CLIENTS[operation.dialect]
     dialect, access = UPSTREAMS[route.dialect.name], access_of(route.provider, route.dialect)
     key = channel.api_keys[candidate.key].reveal() if channel.api_keys else ""
@@ -138,6 +145,8 @@ def _lane(candidate: Candidate, operation: Operation, *, stream: bool, rewritten
         access.url(place, key),
         operation.usage_option and "usage_option" in route.quirks,
         _PASSED_HEADERS | client.passed_headers,
+        changes_of(channel, dialect, operation) if route.native else None,
+        own_headers(channel),
     )
 
 

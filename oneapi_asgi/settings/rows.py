@@ -13,9 +13,11 @@ from msgspec import Struct
 
 from ..keys import key_digest, key_prefix
 from ..models import Channel, Limit, LimitScope, Period, Price, Secret, Tier, TokenDraft
+from ..overrides import mistaken_overrides
 from ..planning import Route
 from ..providers.catalog import find_provider, mistaken_options
 from ..strategies import StrategyName
+from .overriding import headers, parameters
 from .places import Place, SettingsError
 from .readers import (
     WITH_SCHEME,
@@ -36,6 +38,7 @@ from .readers import (
     whole,
 )
 from .tables import listed, mapping, table
+from .urls import SecretUrl, proxy_url
 
 __all__ = [
     "ChannelSettings",
@@ -97,6 +100,10 @@ class ChannelSettings(Struct, frozen=True, kw_only=True):
     weight: Annotated[int, whole(1, 1_000_000)] = 1
     concurrent_calls: Annotated[int | None, _calls] = None
     concurrent_calls_per_key: Annotated[int | None, _calls] = None
+    headers: Annotated[dict[str, str], headers] = {}
+    parameters: Annotated[dict[str, Any], parameters] = {}
+    system_prompt: Annotated[str, text] = ""
+    proxy: Annotated[SecretUrl | None, proxy_url] = None
     enabled: Annotated[bool, flag] = True
 
     def channel(self) -> Channel:
@@ -117,6 +124,10 @@ class ChannelSettings(Struct, frozen=True, kw_only=True):
             weight=self.weight,
             concurrent_calls=self.concurrent_calls,
             concurrent_calls_per_key=self.concurrent_calls_per_key,
+            headers=self.headers,
+            parameters=self.parameters,
+            system_prompt=self.system_prompt,
+            proxy=self.proxy,
             enabled=self.enabled,
         )
 
@@ -250,6 +261,9 @@ def _check_channel(channel: ChannelSettings, at: Place) -> Iterator[SettingsErro
             told = f'missing; provider "{provider.id}" needs it: {what.removeprefix(_REQUIRED)}'
             yield at.key("options").key(name).mistake(told)
     yield from _check_options(channel, at)
+    for field, key, what in mistaken_overrides(channel.channel()):
+        place = at.key(field)
+        yield (place.key(key) if key else place).mistake(what)
 
 
 def _check_schemes(channel: ChannelSettings, at: Place) -> Iterator[SettingsError]:

@@ -11,10 +11,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ..models import Secret
+from ..overrides import via
 from .places import Place
 from .readers import Reader, referenced, visible
 
-__all__ = ["SecretUrl", "redis_url", "storage_url"]
+__all__ = ["SecretUrl", "proxy_url", "redis_url", "storage_url"]
 
 _DATABASES: Final = ("mariadb", "mysql", "postgres", "postgresql")
 """Kinds of databases on servers, as a URL names them."""
@@ -83,6 +84,14 @@ def _fault_of_redis(url: SecretUrl) -> str | None:
     return None if not path or path.isdecimal() else "must end in the number of a database, such as /0"
 
 
+def _fault_of_proxy(url: SecretUrl) -> str | None:
+    try:
+        via(url.reveal())
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def _host_and_path(url: str) -> tuple[str, str]:
     """Empty where it can be read in two ways: a password would be taken for something else, and be shown."""
     if not visible(url):
@@ -99,3 +108,4 @@ def _host_and_path(url: str) -> tuple[str, str]:
 
 storage_url = _url(_fault_of_storage)
 redis_url = _url(_fault_of_redis)
+proxy_url = _url(_fault_of_proxy)

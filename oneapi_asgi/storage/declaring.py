@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..models import Channel, Limit, TokenDraft, TokenStatus
+from ..overrides import check_overrides
 from .ledger import check_quota
 
 __all__ = [
@@ -23,7 +24,7 @@ __all__ = [
 ]
 
 
-_ACCESS = ("provider", "base_url", "options", "api_keys")
+_ACCESS = ("provider", "base_url", "options", "api_keys", "headers", "proxy")
 
 
 class KnownToken(Struct, frozen=True, kw_only=True):
@@ -111,8 +112,10 @@ def check_limit_change(known: Iterable[Limit], limit: Limit) -> None:
 def compare_channels(known: Iterable[Channel], declared: Collection[int], wanted: Sequence[Channel]) -> ChannelChanges:
     """``declared`` are the ids of the known channels that came from the file.
 
-    :raises ValueError: two wanted channels have one name
+    :raises ValueError: two wanted channels have one name, or one changes of calls what it may not
     """
+    for channel in wanted:
+        check_overrides(channel)
     _unique((channel.name for channel in wanted), "two declared channels are named {}")
     stored = {channel.name: channel for channel in known}
     save = []

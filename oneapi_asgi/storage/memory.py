@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from ..kept import Claim, Conclude, Kept, KeptNote, OwnedObject
 from ..models import Balance, CallRecord, Channel, Limit, Price, Pulse, Settled, Token, TokenDraft, TokenStatus, User
+from ..overrides import check_overrides
 from ..ports import LedgerAnswer, LedgerOperation
 from ..queries import Code, CodeDraft, Difference, Dimension, RecordPage, RecordQuery, Total
 from .answers import Answers
@@ -344,6 +345,7 @@ class MemoryStorage:
         return True
 
     def _save_channel(self, channel: Channel) -> Channel:
+        check_overrides(channel)
         if any(other.name == channel.name and other.id != channel.id for other in self._channels.values()):
             raise ValueError(f"there is a channel named {channel.name} already")
         saved = channel if channel.id else replace(channel, id=self._free_channel_id())

@@ -48,6 +48,10 @@ class ChannelContract(ContractBase):
             weight=7,
             concurrent_calls=1_000_000,
             concurrent_calls_per_key=1,
+            headers={"X-Team": "a b"},
+            parameters={"temperature": 0.2, "stop": None, "x": {"ü": [True, 2**53]}},
+            system_prompt="Ünusual\n",
+            proxy=Secret("http://user:password@proxy.example:3128"),
             enabled=False,
             disabled_because="HTTP 403 ünusual",
         )
@@ -104,6 +108,10 @@ class ChannelContract(ContractBase):
             replace(plain, unsupported="refuse"),
             replace(plain, concurrent_calls=4),
             replace(plain, concurrent_calls_per_key=4),
+            replace(plain, headers={"x-a": "1"}),
+            replace(plain, parameters={"a": None}),
+            replace(plain, system_prompt="x"),
+            replace(plain, proxy=Secret("http://proxy.example")),
         )
         for wanted in (plain, *said, plain):
             before = (await storage.pulse()).revision
@@ -111,6 +119,21 @@ class ChannelContract(ContractBase):
             (channel,) = await storage.list_channels()
             assert replace(channel, id=0) == wanted
             assert (await storage.pulse()).revision > before
+
+    async def test_no_channel_is_kept_that_changes_what_it_may_not(self, storage: Storage) -> None:
+        plain = await storage.save_channel(Channel(id=0, name="a"))
+        for number in (0, plain.id):
+            for wrong in (
+                Channel(id=number, name="b", headers={"host": "x"}),
+                Channel(id=number, name="b", headers={"x": "a\r\nb: c"}),
+                Channel(id=number, name="b", parameters={"model": "x"}),
+                Channel(id=number, name="b", proxy=Secret("socks5://proxy.example")),
+            ):
+                with pytest.raises(ValueError, match="of the channel 'b'"):
+                    await storage.save_channel(wrong)
+                with pytest.raises(ValueError, match="of the channel 'b'"):
+                    await storage.declare([wrong], [])
+        assert list(await storage.list_channels()) == [plain]
 
     async def test_a_channel_is_disabled_once_with_the_reason(self, storage: Storage) -> None:
         first = await storage.save_channel(FIRST)

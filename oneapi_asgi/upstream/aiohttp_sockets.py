@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from socket import AddressFamily
 from types import SimpleNamespace, TracebackType
-from typing import Self
+from typing import Self, TypedDict
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -16,9 +16,12 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from ..errors import NotStarted
+from ..models import Secret
+from ..overrides import via
 from .guard import AddressGuard, BlockedAddressError
 from .seam import Timeouts, UpstreamFault
 from .sockets import ABNORMAL, MAX_MESSAGE, Closed, HandshakeRefusedError
+from .tunnel import PROXY_AUTH
 
 __all__ = ["AiohttpSockets"]
 
@@ -30,6 +33,13 @@ _GOODBYE = 0.4
 """Seconds that the other side has to answer a close frame."""
 
 _NO_STATUS = 1005
+
+
+class _Way(TypedDict, total=False):
+    """How ``ws_connect`` is told of a proxy."""
+
+    proxy: URL
+    proxy_headers: Mapping[str, str]
 
 
 class AiohttpSockets:
@@ -63,27 +73,46 @@ class AiohttpSockets:
         if session is not None:
             await session.close()
 
-    async def connect(self, url: str, headers: Sequence[tuple[str, str]], timeouts: Timeouts) -> _Socket:
+    async def connect(
+        self, url: str, headers: Sequence[tuple[str, str]], timeouts: Timeouts, proxy: Secret | None = None
+    ) -> _Socket:
         if self._session is None:
             raise NotStarted("AiohttpSockets opens its session when entered: use 'async with' in the host's lifespan.")
         try:
             target = URL(url, encoded=True)
             self._guard.check_literal(target.host or "")
+            way = self._way(proxy) if proxy is not None else {}
             async with asyncio.timeout(timeouts.connect + timeouts.first_byte):
+                tunnels = target.scheme in ("wss", "https")  # else the proxy reads the request itself
                 socket = await self._session.ws_connect(
                     target,
-                    headers=headers,
+                    headers=headers if tunnels else [*headers, *way.get("proxy_headers", {}).items()],
                     autoclose=False,
                     heartbeat=_HEARTBEAT,
                     max_msg_size=self._max_message,
                     timeout=aiohttp.ClientWSTimeout(ws_receive=None, ws_close=_GOODBYE),
+                    **way,
                 )
         except aiohttp.WSServerHandshakeError as error:
+            if proxy is not None and error.status == PROXY_AUTH:
+                raise UpstreamFault("proxy_auth", "the proxy answers 407") from None
             named = [(name.lower(), value) for name, value in (error.headers or {}).items()]
             raise HandshakeRefusedError(error.status, named) from None  # its message has the headers that were sent
         except (TimeoutError, aiohttp.ClientError, BlockedAddressError, OSError, ValueError) as error:
             raise _fault_of(error) from error
         return _Socket(socket)
+
+    def _way(self, proxy: Secret) -> _Way:
+        """aiohttp asks its resolver of names alone, so addresses are judged here.
+
+        :raises BlockedAddressError: the proxy is at one that is refused
+        :raises ValueError: the URL is that of no proxy
+        """
+        found = via(proxy.reveal())
+        self._guard.check_literal(found.host)
+        url = URL.build(scheme="https" if found.tls else "http", host=found.host, port=found.port)
+        shown = found.authorization
+        return {"proxy": url, "proxy_headers": {"Proxy-Authorization": shown.reveal()} if shown is not None else {}}
 
 
 async def _refuse_redirect(
@@ -160,6 +189,9 @@ def _fault_of(error: BaseException) -> UpstreamFault:
         case aiohttp.ClientConnectorError():
             reason = os.strerror(error.os_error.errno) if error.os_error.errno else name
             return UpstreamFault("connect", f"{error.host}:{error.port}: {reason}")
+        case aiohttp.ClientHttpProxyError():
+            told = f"the proxy answers {error.status} to CONNECT"
+            return UpstreamFault("proxy_auth" if error.status == PROXY_AUTH else "connect", told)
         case aiohttp.ClientResponseError() | aiohttp.NonHttpUrlClientError() | ValueError():
             return UpstreamFault("protocol", name)
         case _:

@@ -14,9 +14,11 @@ from typing import TypeAlias, TypeVar
 
 from aiohappyeyeballs import start_connection
 
+from ..overrides import Via
 from .guard import AddressGuard, BlockedAddressError
 from .heads import Origin
-from .seam import UpstreamFault
+from .seam import Fault, UpstreamFault
+from .tunnel import through
 
 __all__ = ["Addresses", "Dialer", "Lookup", "Names"]
 
@@ -31,6 +33,9 @@ _NAME_SECONDS = 10.0
 _MOST_NAMES = 4096
 _HEAD_START = 0.25
 """Seconds before the next address is tried beside one that has not answered (RFC 8305, section 8)."""
+
+_FAILURES = (BlockedAddressError, OSError, UnicodeError, RuntimeError)
+"""What connecting fails with: TLS, time and names fail as errors of the system, and uvloop with runtime errors, too."""
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -105,36 +110,46 @@ class Dialer:
 
         :raises UpstreamFault: there is none within so many seconds
         """
-        where = f"{origin.host}:{origin.port}"
         try:
             async with asyncio.timeout(seconds):
                 return await self._dial(origin, make)
-        except BlockedAddressError as error:
-            raise UpstreamFault("blocked", str(error)) from error
-        except TimeoutError as error:
-            raise UpstreamFault("connect_timeout", where) from error
-        except (socket.gaierror, UnicodeError) as error:
-            raise UpstreamFault("dns", f"cannot resolve {origin.host}") from error
-        except ssl.SSLError as error:
-            name = type(error).__name__
-            raise UpstreamFault("tls", f"{where}: no TLS, or none to be trusted ({name})") from error
-        except (OSError, RuntimeError) as error:  # uvloop raises both
-            number = error.errno if isinstance(error, OSError) else None
-            reason = os.strerror(number) if number else type(error).__name__
-            raise UpstreamFault("connect", f"{where}: {reason}") from error
+        except _FAILURES as error:
+            raise _fault(error, origin.host, origin.port) from error
 
     async def _dial(self, origin: Origin, make: Callable[[], P]) -> P:
-        found = await self._names.addresses(origin.host, origin.port)
-        self._guard.check(origin.host, (str(address[4][0]) for address in found))
-        tls = await self._context() if origin.tls else None
-        connected = await start_connection(found, happy_eyeballs_delay=_HEAD_START)
-        transport = await _opened(connected, tls, origin.host.rstrip("."))
+        if origin.via is None:
+            transport = await self._reached(origin.tls, origin.host, origin.port)
+        else:
+            transport = await self._at(origin.via)
+            if origin.tls:
+                await through(transport, origin.via, origin.host, origin.port)
+                transport = await _secured(transport, await self._context(), origin.host)
         if transport.is_closing():  # nobody was told
             raise UpstreamFault("cut", f"{origin.host}:{origin.port}: the connection was closed at once")
         protocol = make()
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         return protocol
+
+    async def _at(self, via: Via) -> asyncio.Transport:
+        """At the proxy. Why it cannot be reached is told in the log: whoever is behind it may be well.
+
+        :raises UpstreamFault: it cannot
+        """
+        try:
+            return await self._reached(via.tls, via.host, via.port)
+        except _FAILURES as error:
+            fault = _fault(error, via.host, via.port)
+            kind: Fault = "blocked" if fault.kind == "blocked" else "connect"
+            raise UpstreamFault(kind, f"the proxy cannot be reached: {fault}") from error
+
+    async def _reached(self, tls: bool, host: str, port: int) -> asyncio.Transport:
+        found = await self._names.addresses(host, port)
+        self._guard.check(host, (str(address[4][0]) for address in found))
+        context = await self._context() if tls else None
+        connected = await start_connection(found, happy_eyeballs_delay=_HEAD_START)
+        bare = await _opened(connected)
+        return bare if context is None else await _secured(bare, context, host)
 
     async def _context(self) -> ssl.SSLContext:
         """All authorities' certificates take long to read: only when they are needed, and aside."""
@@ -145,15 +160,34 @@ class Dialer:
         return self._tls
 
 
-async def _opened(connected: socket.socket, tls: ssl.SSLContext | None, host: str) -> asyncio.Transport:
-    """In two steps, and with a protocol that holds nothing: a loop that is cancelled meanwhile may not tell it that the
-    connection is lost (uvloop), or leave a transport open whose handshake has not begun (asyncio)."""
+def _fault(error: Exception, host: str, port: int) -> UpstreamFault:
+    where = f"{host}:{port}"
+    match error:
+        case BlockedAddressError():
+            return UpstreamFault("blocked", str(error))
+        case TimeoutError():
+            return UpstreamFault("connect_timeout", where)
+        case socket.gaierror() | UnicodeError():
+            return UpstreamFault("dns", f"cannot resolve {host}")
+        case ssl.SSLError():
+            return UpstreamFault("tls", f"{where}: no TLS, or none to be trusted ({type(error).__name__})")
+        case _:
+            number = error.errno if isinstance(error, OSError) else None
+            reason = os.strerror(number) if number else type(error).__name__
+            return UpstreamFault("connect", f"{where}: {reason}")
+
+
+async def _opened(connected: socket.socket) -> asyncio.Transport:
+    """With a protocol that holds nothing, and TLS in a second step: a loop that is cancelled meanwhile may not tell it
+    that the connection is lost (uvloop), or leave a transport open whose handshake has not begun (asyncio)."""
+    bare, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=connected)
+    return bare
+
+
+async def _secured(bare: asyncio.Transport, tls: ssl.SSLContext, host: str) -> asyncio.Transport:
     loop = asyncio.get_running_loop()
-    bare, nobody = await loop.create_connection(asyncio.Protocol, sock=connected)
-    if tls is None:
-        return bare
     try:
-        transport = await loop.start_tls(bare, nobody, tls, server_hostname=host)
+        transport = await loop.start_tls(bare, asyncio.Protocol(), tls, server_hostname=host.rstrip("."))
     except BaseException:
         bare.abort()
         raise

@@ -9,7 +9,10 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from ..models import Secret
+from ..overrides import Via, via
 from .guard import AddressGuard
+from .tunnel import proxy_auth
 
 __all__ = ["Heads", "Origin", "Target"]
 
@@ -32,11 +35,13 @@ _LONGEST_KEPT = 512
 
 
 class Origin(NamedTuple):
-    """Whom a connection leads to. ``host`` is a name in ASCII, or an address without brackets."""
+    """Whom a connection leads to, by way of a proxy or not. ``host`` is a name in ASCII, or an address without
+    brackets."""
 
     tls: bool
     host: str
     port: int
+    via: Via | None = None
 
 
 class Target(Struct, frozen=True):
@@ -64,18 +69,18 @@ class Heads:
 
     def __init__(self, guard: AddressGuard) -> None:
         self._guard = guard
-        self._targets: dict[tuple[str, str], Target] = {}
+        self._targets: dict[tuple[str, str, Secret | None], Target] = {}
         self._names = _Names()
 
-    def target(self, method: str, url: str) -> Target:
+    def target(self, method: str, url: str, proxy: Secret | None = None) -> Target:
         """
         :raises BlockedAddressError: it leads to an address that is refused
-        :raises ValueError: the URL is none of HTTP, or could not be sent as it is
+        :raises ValueError: the URL is none of HTTP, or could not be sent as it is; or that of the proxy is none
         """
-        key = (method, url)
+        key = (method, url, proxy)
         found = self._targets.get(key)
         if found is None:
-            found = _target(method, url)
+            found = _target(method, url, via(proxy.reveal()) if proxy is not None else None)
             self._guard.check_literal(found.origin.host)
             if len(url) < _LONGEST_KEPT:  # queries are the callers', and may be long
                 if len(self._targets) >= _MOST_TARGETS:
@@ -97,7 +102,9 @@ class Heads:
         return f"{target.prefix}{lines}{framing}\r\n".encode()
 
 
-def _target(method: str, url: str) -> Target:
+def _target(method: str, url: str, proxy: Via | None) -> Target:
+    """Through TLS a proxy only passes bytes on; without, it reads the request, and is told the whole URL (RFC 9112,
+    section 3.2.2)."""
     if not _TOKEN.fullmatch(method):
         raise ValueError("no method of HTTP")
     if _UNSENDABLE.search(url):
@@ -112,7 +119,9 @@ def _target(method: str, url: str) -> Target:
         port = parts.port
         shown = f"{shown}:{port}"
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(Origin(parts.scheme == "https", host, port), f"{method} {path} HTTP/1.1\r\nhost: {shown}\r\n")
+    tls = parts.scheme == "https"
+    told, auth = (path, "") if tls or proxy is None else (f"http://{shown}{path}", proxy_auth(proxy))
+    return Target(Origin(tls, host, port, proxy), f"{method} {told} HTTP/1.1\r\nhost: {shown}\r\n{auth}")
 
 
 def _ascii(host: str) -> str:

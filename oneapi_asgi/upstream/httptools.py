@@ -2,7 +2,7 @@
 
 It has the parts that a call needs, and nothing between them and the call: the head of a request (``heads``), the
 connection that it is written to (``connection``), the pool where connections wait (``pooling``), and how they are made
-(``dialing``). Redirects, cookies, proxies and compressed bodies are not its business.
+(``dialing``), through a proxy if need be (``tunnel``). Redirects, cookies and compressed bodies are not its business.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from ..errors import NotStarted
 from .connection import Answer
 from .dialing import Dialer, Names
 from .guard import AddressGuard, BlockedAddressError
-from .heads import Heads
+from .heads import Heads, Target
 from .pooling import Connections
 from .seam import Outgoing, UpstreamFault
+from .tunnel import PROXY_AUTH
 
 __all__ = ["HttptoolsUpstream"]
 
@@ -54,7 +55,7 @@ class HttptoolsUpstream:
             raise NotStarted("HttptoolsUpstream can connect once entered: use 'async with' in the host's lifespan.")
         method, body, timeouts = request.method, request.body, request.timeouts
         try:
-            target = self._heads.target(method, request.url)
+            target = self._heads.target(method, request.url, request.proxy)
             head = self._heads.encoded(method, target, request.headers, len(body))
         except BlockedAddressError as error:
             raise UpstreamFault("blocked", str(error)) from error
@@ -64,9 +65,21 @@ class HttptoolsUpstream:
         connection = connections.kept(target.origin)
         if connection is not None:
             try:
-                return await connection.exchange(head, body, timeouts, bodiless=bodiless)
+                return _passed(await connection.exchange(head, body, timeouts, bodiless=bodiless), target)
             except UpstreamFault as fault:
                 if fault.kind != "cut" or method not in _SAFE:
                     raise  # it was closed while it was idle, and what was sent has perhaps been served
         connection = await connections.made(target.origin, timeouts.connect)
-        return await connection.exchange(head, body, timeouts, bodiless=bodiless)
+        return _passed(await connection.exchange(head, body, timeouts, bodiless=bodiless), target)
+
+
+def _passed(answer: Answer, target: Target) -> Answer:
+    """The answer, unless it is the word of a proxy on the way that wants other credentials.
+
+    :raises UpstreamFault: it is
+    """
+    proxy = target.origin.via
+    if answer.status != PROXY_AUTH or proxy is None:
+        return answer
+    answer.drop()
+    raise UpstreamFault("proxy_auth", f"the proxy {proxy.host}:{proxy.port} answers {PROXY_AUTH}")

@@ -39,7 +39,8 @@ class HttpxUpstream:
 
     Without a client it makes its own and closes it; an injected one stays its owner's. Names are resolved here, judged
     by ``guard``, and connected to by the address that was judged (with the name kept for TLS and the Host header). Pass
-    ``guard=None`` to leave addresses to an injected client, for instance one that goes through a proxy.
+    ``guard=None`` to leave addresses to an injected client, for instance one that goes through a proxy. Proxies of
+    channels are beyond it.
     """
 
     def __init__(self, client: _Client | None = None, *, guard: AddressGuard | None = AddressGuard()) -> None:  # noqa: B008
@@ -67,6 +68,8 @@ class HttpxUpstream:
     async def send(self, request: Outgoing) -> _Incoming:
         if self._client is None:
             raise NotStarted("HttpxUpstream makes its client when entered: use 'async with' in the host's lifespan.")
+        if request.proxy is not None:
+            raise UpstreamFault("connect", "HttpxUpstream has no way through a channel's proxy: use HttptoolsUpstream")
         timeouts = request.timeouts
         try:
             with anyio.fail_after(timeouts.connect):

@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from ..models import Secret
+
 __all__ = ["Fault", "Incoming", "Outgoing", "Timeouts", "Upstream", "UpstreamFault"]
 
 Fault = Literal[
@@ -19,6 +21,7 @@ Fault = Literal[
     "idle_timeout",  # the answer began, then nothing came for too long
     "cut",  # the connection ended before the answer did
     "protocol",  # what came is not an HTTP answer that can be passed on
+    "proxy_auth",  # the proxy wants other credentials, or any
 ]
 
 
@@ -42,13 +45,14 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 
 
 class Outgoing(Struct, frozen=True):
-    """One request. Its ``repr`` shows neither key nor prompt."""
+    """One request, straight to its host or by way of ``proxy`` (a URL). Its ``repr`` shows neither key nor prompt."""
 
     method: str
     url: str
     headers: Sequence[tuple[str, str]]
     body: bytes
     timeouts: Timeouts
+    proxy: Secret | None = None
 
     def __repr__(self) -> str:
         return f"Outgoing({self.method} {self.url})"

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from ..models import Secret
 from .seam import Timeouts
 
 __all__ = ["ABNORMAL", "MAX_MESSAGE", "Closed", "HandshakeRefusedError", "Socket", "Sockets"]
@@ -58,8 +59,11 @@ class Socket(Protocol):
 
 
 class Sockets(Protocol):
-    async def connect(self, url: str, headers: Sequence[tuple[str, str]], timeouts: Timeouts) -> Socket:
-        """
+    async def connect(
+        self, url: str, headers: Sequence[tuple[str, str]], timeouts: Timeouts, proxy: Secret | None = None
+    ) -> Socket:
+        """``proxy`` is the URL of one that it is reached through.
+
         :raises HandshakeRefusedError: the upstream answers with another status than 101
         :raises UpstreamFault: it does not answer, or may not be reached
         """

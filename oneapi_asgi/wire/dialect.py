@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ..errors import GatewayError
 from .chat import Chat, Target, Written
@@ -29,6 +29,7 @@ __all__ = [
     "EmbedDialect",
     "Embedder",
     "Encoder",
+    "Instructed",
     "MalformedAnswerError",
     "ModelCard",
     "PaintDialect",
@@ -289,6 +290,17 @@ class Picky(Protocol):
 
     def refuses(self, operation: Operation, fields: Container[str], target: Target) -> bool:
         """Whether a request with these fields at its top would be refused for sure, so that it is better rewritten."""
+        ...
+
+
+@runtime_checkable
+class Instructed(Protocol):
+    """A format in which a conversation begins with what the operator says."""
+
+    def instructed(self, operation: Operation, fields: Mapping[str, Raw], prompt: str) -> Mapping[str, bytes | None]:
+        """What has to change in a request with these fields at its top, so that the prompt takes the place of what it
+        begins with as its system message, or is put before it: the new JSON of fields, None for those that go. Empty
+        where the operation has no place for one."""
         ...
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 from msgspec import Raw, Struct
@@ -23,7 +23,7 @@ from .multipart import FormField, boundary_of, form_fields
 from .operations import BOOLEAN, NULL, OBJECT, STRING, Operation
 from .shape import check_shape
 
-__all__ = ["Head", "JSONRequest", "MultipartRequest", "Request", "fields_of", "parse_request"]
+__all__ = ["Changes", "Head", "JSONRequest", "MultipartRequest", "Request", "fields_of", "parse_request"]
 
 _MAX_OUTPUT = 10_000_000
 _MAX_CHOICES = 128
@@ -36,6 +36,9 @@ _MEMBER = re.compile(rb'[{,\s]*"([^"\\]*)"\s*:\s*')
 _KINDS = {'"': "string", "-": "number", "t": "boolean", "f": "false", "[": "array", "{": "object", "n": "null"}
 
 _USAGE = "stream_options.include_usage"
+
+Changes: TypeAlias = Callable[[Mapping[str, Raw]], Mapping[str, bytes | None]]
+"""What else has to change in a JSON object with these fields: the new JSON of fields, None for those that go."""
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _integer = msgspec.json.Decoder(int)
@@ -76,8 +79,9 @@ class Request(Protocol):
         """The text or truth value of a field, or of one within an object ("a.b"); None of all others."""
         ...
 
-    def edited(self, *, model: str, include_usage: bool) -> bytes:
-        """The body with this model, and with usage asked for if so; the same bytes where nothing has to change."""
+    def edited(self, *, model: str, include_usage: bool, changes: Changes | None = None) -> bytes:
+        """The body with this model, with usage asked for if so, and with ``changes`` (of JSON alone); the same bytes
+        where nothing has to change."""
         ...
 
 
@@ -145,8 +149,8 @@ class JSONRequest:
         except msgspec.DecodeError:
             return None
 
-    def edited(self, *, model: str, include_usage: bool) -> bytes:
-        edits: dict[str, bytes] = {}
+    def edited(self, *, model: str, include_usage: bool, changes: Changes | None = None) -> bytes:
+        edits: dict[str, bytes | None] = {} if changes is None else {**changes(self._values)}
         if model != self.head.model and not self._named_in_path:
             edits["model"] = msgspec.json.encode(model)
         if include_usage and self.head.stream and not self.head.wants_usage:
@@ -158,17 +162,23 @@ class JSONRequest:
         options = {} if raw == b"null" else _fields.decode(raw)
         return msgspec.json.encode({**options, "include_usage": True})
 
-    def _replaced(self, edits: dict[str, bytes]) -> bytes:
-        parts, at, left = [], 0, dict(edits)
-        for key, start, end in _members(self._body, self._values):
+    def _replaced(self, edits: Mapping[str, bytes | None]) -> bytes:
+        body, values = self._body, self._values
+        left = {key: value for key, value in edits.items() if value is not None}
+        if len(left) != len(edits):
+            body = _without(body, values, edits.keys() - left)
+            values = {key: value for key, value in values.items() if key in left or key not in edits}
+        parts, at = [], 0
+        for key, start, end in _members(body, values) if left else ():
             if key in left:
-                parts += [self._body[at:start], left.pop(key)]
+                parts += [body[at:start], left.pop(key)]
                 at = end
                 if not left:
-                    return b"".join([*parts, self._body[at:]])
-        added = b"".join(b',"%b":%b' % (key.encode(), value) for key, value in left.items())
-        close = self._body.rindex(b"}")
-        return b"".join([*parts, self._body[at:close], added, self._body[close:]])
+                    break
+        added = b",".join(b'"%b":%b' % (key.encode(), value) for key, value in left.items())
+        close = body.rindex(b"}")
+        between = b"," if added and values else b""
+        return b"".join([*parts, body[at:close], between, added, body[close:]])
 
 
 def _json(operation: Operation, body: bytes) -> JSONRequest:
@@ -295,6 +305,18 @@ def _members(body: bytes, values: dict[str, Raw]) -> Iterator[tuple[str, int, in
             return
         end = start + len(memoryview(raw))
         yield key, start, end
+
+
+def _without(body: bytes, values: dict[str, Raw], keys: Collection[str]) -> bytes:
+    """The object without these keys, each with the comma that parts it from its neighbour."""
+    end = body.index(b"{") + 1
+    parts, first = [body[:end]], True
+    for key, _, after in _members(body, values):
+        member, end = body[end:after], after
+        if key not in keys:
+            parts.append(member if first or len(parts) > 1 else member[member.index(b",") + 1 :])
+        first = False
+    return b"".join([*parts, body[end:]])
 
 
 def _twice(body: bytes) -> str | None:
@@ -449,7 +471,7 @@ class MultipartRequest:
     def value(self, field: str) -> str | bool | None:  # noqa: ARG002  # as above
         return None
 
-    def edited(self, *, model: str, include_usage: bool) -> bytes:  # noqa: ARG002  # forms have no such option
+    def edited(self, *, model: str, include_usage: bool, changes: Changes | None = None) -> bytes:  # noqa: ARG002  # as above
         if model == self.head.model:
             return self._body
         if self._model is None:

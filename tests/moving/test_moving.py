@@ -17,6 +17,7 @@ from oneapi_asgi import key_digest
 from oneapi_asgi.desk.moving import Cargo, Moved, Remark, SumsDiffer
 from oneapi_asgi.desk.roles import Role
 from oneapi_asgi.keys import code_digest
+from oneapi_asgi.models import Secret
 from oneapi_asgi.moving import Reader
 from oneapi_asgi.moving.calls import call_of, event_of
 from oneapi_asgi.moving.values import NANO_OF_QUOTA
@@ -340,8 +341,10 @@ async def test_new_api(old: str, new: str) -> None:
         old,
         "channels",
         channel(1, type=43, key="sk-a\nsk-b", weight=5)
-        | {"tag": "eu", "param_override": '{"temperature": 0}', "header_override": '{"X-A": "1", "Host": "x"}',
-           "channel_info": about, "test_model": "gpt-4o", "setting": '{"proxy": "http://p:1"}'},
+        | {"tag": "eu", "channel_info": about, "test_model": "gpt-4o",
+           "param_override": '{"temperature": 0, "top_p": null, "model": "x", "a.b": 1, "operations": [{}]}',
+           "header_override": '{"X-A": "1", "Host": "x", "Authorization": "Bearer y", "X-Key": "{api_key}"}',
+           "setting": '{"proxy": "http://p:1", "system_prompt": "Be brief."}'},
     )  # fmt: skip
     fill(old, "options", {"key": "ModelRatio", "value": '{"m": 1}'}, {"key": "CacheRatio", "value": '{"m": 0.1}'},
          {"key": "ModelPrice", "value": '{"draw": 0.04}'})  # fmt: skip
@@ -354,12 +357,15 @@ async def test_new_api(old: str, new: str) -> None:
         (found,) = await storage.list_channels()
         assert found.provider == "deepseek"
         assert [key.reveal() for key in found.api_keys] == ["sk-a"]
-        assert not found.enabled, "it would be asked without its proxy"
-        sql = "SELECT tag, headers, parameters, test_model FROM channels"
-        assert rows(new, sql) == [("eu", '{"X-A":"1"}', '{"temperature":0}', "gpt-4o")]
+        assert found.enabled
+        assert found.headers == {"X-A": "1", "Authorization": "Bearer y"}
+        assert (found.parameters, found.system_prompt) == ({"temperature": 0, "top_p": None}, "Be brief.")
+        assert found.proxy == Secret("http://p:1")
+        assert rows(new, "SELECT tag, test_model FROM channels") == [("eu", "gpt-4o")]
         prices = await storage.list_prices()
         assert (prices["m"].input, prices["m"].cache_read) == (2_000_000_000, 200_000_000)
         assert prices["draw"].per_call == 40_000_000
     told = [one.what for one in remarks]
-    for said in ("proxy", "Host", '"auto"', "switched off", "headers of a channel", "parameters of a channel"):
+    lost = ("header Host", "header X-Key", "parameter model", "parameter a.b", "parameter operations")
+    for said in (*lost, '"auto"', "switched off", "its system prompt"):
         assert any(said in what for what in told), said

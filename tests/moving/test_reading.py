@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneapi_asgi.desk.moving import Moved, Remarks
-from oneapi_asgi.models import NANO, Price
+from oneapi_asgi.models import NANO, Channel, Price, Secret
 from oneapi_asgi.moving.calls import call_of, event_of
 from oneapi_asgi.moving.keys import coupon_of, key_of
 from oneapi_asgi.moving.kinds import base_url_of, provider_of
@@ -19,6 +19,7 @@ from oneapi_asgi.moving.pricing import groups_of, prices_of
 from oneapi_asgi.moving.reading import is_source, unknown_columns
 from oneapi_asgi.moving.upstreams import upstream_of
 from oneapi_asgi.moving.values import LARGEST, Row, flag, listed, money, text, whole
+from oneapi_asgi.overrides import check_overrides
 from oneapi_asgi.providers.catalog import CATALOG, mistaken_options
 
 LETTERS = 'a1-é\x00{}[]"|,. $%'
@@ -230,3 +231,43 @@ def test_what_groups_paid_is_not_dropped_in_silence() -> None:
     assert groups_of({"GroupRatio": '{"default": 1, "vip": 0.5}'}, remarks) == {"default": NANO, "vip": NANO // 2}
     (told,) = remarks.all()
     assert (told.outcome, told.examples) == ("lost", ("vip",))
+
+
+def changes_of(row: Row, *, newer: bool = True) -> tuple[Channel, list[str]]:
+    remarks = Remarks()
+    plain = {"id": 1, "type": 1, "key": "k", "models": "m", "name": "c"}
+    found = upstream_of({**plain, **row}, remarks, newer=newer)
+    assert found is not None
+    check_overrides(found.channel)
+    return found.channel, [one.what for one in remarks.all()]
+
+
+def test_what_a_channel_changes_is_carried() -> None:
+    channel, told = changes_of({"system_prompt": "Be brief."}, newer=False)
+    assert (channel.system_prompt, told) == ("Be brief.", [])
+    channel, told = changes_of({"setting": '{"proxy": "https://u:p@proxy.example:3128"}'})
+    assert (channel.proxy, channel.enabled, told) == (Secret("https://u:p@proxy.example:3128"), True, [])
+    channel, told = changes_of({"header_override": '{"X-A": "1"}', "param_override": '{"a": {"b": [null]}, "c": null}'})
+    assert (channel.headers, channel.parameters, told) == ({"X-A": "1"}, {"a": {"b": [None]}, "c": None}, [])
+
+
+def test_a_proxy_that_is_not_spoken_to_disables_its_channel() -> None:
+    channel, (told,) = changes_of({"setting": '{"proxy": "socks5://user:hunter2@proxy.example"}'})
+    assert (channel.proxy, channel.enabled) == (None, False)
+    assert "SOCKS" in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"header_override": '{"Content-Length": "1", "X": "a\\r\\nb"}'}, ["header Content-Length", "header X"]),
+        ({"param_override": '{"stream": true, "a b": 1}'}, ["parameter stream", "parameter a b"]),
+        ({"system_prompt": "x" * 20_000}, ["its system_prompt cannot be set"]),
+    ],
+)
+def test_what_no_channel_may_change_is_told(row: Row, told: list[str]) -> None:
+    channel, found = changes_of(row)
+    assert (channel.headers, channel.parameters, channel.system_prompt) == ({}, {}, "")
+    assert channel.enabled
+    assert [any(part in what for what in found) for part in told] == [True] * len(told)

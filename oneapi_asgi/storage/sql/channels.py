@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, delete, insert, select, update
 
 from ...models import Channel, Price, Pulse
+from ...overrides import check_overrides
 from ..declaring import ChannelChanges
 from .clock import Epoch
 from .ledger import Clock
@@ -64,6 +65,7 @@ def declared_channels(connection: Connection) -> set[int]:
 
 
 def save_channel(connection: Connection, channel: Channel) -> Channel:
+    check_overrides(channel)
     namesake = select(channels.c.id).where(channels.c.name == channel.name, channels.c.id != channel.id)
     if connection.scalar(namesake):
         raise ValueError(f"there is a channel named {channel.name} already")

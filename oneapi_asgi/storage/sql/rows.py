@@ -69,6 +69,10 @@ def channel_row(channel: Channel) -> dict[str, Any]:
         "weight": channel.weight,
         "concurrent_calls": channel.concurrent_calls,
         "concurrent_calls_per_key": channel.concurrent_calls_per_key,
+        "headers": _text(channel.headers) if channel.headers else None,
+        "parameters": _text(channel.parameters) if channel.parameters else None,
+        "system_prompt": channel.system_prompt or None,
+        "proxy": _seal((channel.proxy,)) if channel.proxy is not None else None,
         "enabled": channel.enabled,
         "disabled_because": fitting_name(channel.disabled_because),
     }
@@ -79,7 +83,10 @@ def channel_of(row: RowMapping) -> Channel:
     values |= {name: _strings(row[name]) for name in ("models", "groups")}
     values["dialects"] = _strings(row["dialects"] or "[]")
     values["api_keys"] = _unseal(row["api_keys"])
-    values |= {name: _named_strings(row[name] or "{}") for name in ("model_map", "options")}
+    values |= {name: _named_strings(row[name] or "{}") for name in ("model_map", "options", "headers")}
+    values["parameters"] = msgspec.json.decode(row["parameters"] or "{}")
+    values["system_prompt"] = row["system_prompt"] or ""
+    values["proxy"] = _unseal(row["proxy"])[0] if row["proxy"] else None
     return Channel(**values)
 
 

@@ -251,6 +251,8 @@ channels = Table(
     Column("headers", Text),
     Column("parameters", Text),
     Column("system_prompt", Text),
+    # The URL of the proxy on its way: it may hold a password.
+    Column("proxy", Text),
     # For those who look after it.
     Column("tag", _NAME, nullable=False, server_default=""),
     Column("note", Text),

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
 from ...errors import GatewayError
 from ...models import Usage
@@ -562,6 +563,9 @@ class Anthropic:
         if operation.dialect == NAME:
             return operation.path
         return {"chat": "/messages", "count": "/messages/count_tokens"}.get(operation.task)
+
+    def instructed(self, operation: Operation, fields: Mapping[str, Raw], prompt: str) -> Mapping[str, bytes | None]:  # noqa: ARG002
+        return {"system": msgspec.json.encode(prompt)}
 
     def write(self, chat: Chat, target: Target) -> Written:
         return write(chat, target)

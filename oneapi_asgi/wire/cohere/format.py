@@ -21,9 +21,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ...errors import BadRequest, GatewayError, UpstreamRefused
+from ..changes import in_messages
 from ..chat import (
     Chat,
     File,
@@ -870,6 +871,9 @@ class Cohere:
 
     def path(self, operation: Operation, model: str, *, stream: bool) -> str | None:  # noqa: ARG002
         return _PATHS.get(operation.task)
+
+    def instructed(self, operation: Operation, fields: Mapping[str, Raw], prompt: str) -> Mapping[str, bytes | None]:  # noqa: ARG002
+        return in_messages(fields, prompt)
 
     def write(self, chat: Chat, target: Target) -> Written:
         return _write(chat, target)

@@ -32,6 +32,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
 from ...errors import GatewayError
 from ...models import Usage
@@ -77,6 +78,7 @@ _OWN_VERSION: Final = re.compile(r"/v1(?:alpha|beta)")
 _KEY: Final = re.compile(r"(?:^|&)key=")
 
 _GENERATION: Final = ("generationConfig", "generation_config")
+_SYSTEM: Final = ("systemInstruction", "system_instruction")
 
 
 def _fields(*names: str) -> tuple[str, ...]:
@@ -580,6 +582,14 @@ class Gemini:
             if isinstance(request, dict) and "model" in request:
                 request["model"] = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
         return msgspec.json.encode(fields)
+
+    def instructed(self, operation: Operation, fields: Mapping[str, Raw], prompt: str) -> Mapping[str, bytes | None]:
+        """By the name that the caller has for it, of the two that Google reads."""
+        if operation.task != "chat":
+            return {}
+        own, other = _SYSTEM if _SYSTEM[0] in fields or _SYSTEM[1] not in fields else _SYSTEM[::-1]
+        gone = {other: None} if other in fields else {}
+        return {own: msgspec.json.encode({"parts": [{"text": prompt}]}), **gone}
 
     def write(self, chat: Chat, target: Target) -> Written:
         return write_chat(chat, target)

@@ -26,6 +26,7 @@ from msgspec.structs import replace
 
 from ...errors import BadRequest, GatewayError, UpstreamRefused
 from ...models import Usage
+from ..changes import in_messages
 from ..chat import (
     Chat,
     File,
@@ -600,6 +601,11 @@ class Ollama:
 
     def path(self, operation: Operation, model: str, *, stream: bool) -> str | None:  # noqa: ARG002
         return operation.path if operation.dialect == NAME else _PATHS.get(operation.task)
+
+    def instructed(self, operation: Operation, fields: Mapping[str, Raw], prompt: str) -> Mapping[str, bytes | None]:
+        if operation.path == "/api/generate":
+            return {"system": msgspec.json.encode(prompt)}
+        return in_messages(fields, prompt)
 
     def write(self, chat: Chat, target: Target) -> Written:
         return _write(chat, target)

@@ -11,9 +11,11 @@ from collections.abc import Container, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from msgspec import Raw
 from msgspec.structs import replace
 
 from ...errors import GatewayError
+from ..changes import in_messages
 from ..chat import Chat, Target, Written
 from ..events import Answer, Event
 from ..operations import Operation
@@ -100,6 +102,9 @@ class OpenAI(OpenAIPaths):
         if operation.path != "/chat/completions" or "max_tokens" not in fields:
             return False
         return "max_completion_tokens" in target.quirks and reasons(target.model)
+
+    def instructed(self, operation: Operation, fields: Mapping[str, Raw], prompt: str) -> Mapping[str, bytes | None]:
+        return in_messages(fields, prompt) if operation.path == "/chat/completions" else {}
 
     def write(self, chat: Chat, target: Target) -> Written:
         return write_chat(chat, target)

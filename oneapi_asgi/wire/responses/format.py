@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ...errors import GatewayError, UpstreamRefused
 from ..chat import Chat, Target, Written
@@ -132,6 +132,9 @@ class Responses:
         if operation.dialect == self.name:
             return operation.path or None
         return "/responses" if operation.task in self.tasks else None
+
+    def instructed(self, operation: Operation, fields: Mapping[str, Raw], prompt: str) -> Mapping[str, bytes | None]:  # noqa: ARG002
+        return {"instructions": msgspec.json.encode(prompt)}
 
     def write(self, chat: Chat, target: Target) -> Written:
         return write_response(chat, target)

@@ -304,9 +304,6 @@ class _Move:
 
     def _look_after(self, number: int, one: Upstreams) -> None:
         row = {
-            "headers": _text(one.headers) if one.headers else None,
-            "parameters": _text(one.parameters) if one.parameters else None,
-            "system_prompt": one.system_prompt or None,
             "tag": one.tag,
             "note": one.note or None,
             "test_model": one.test_model,

@@ -156,6 +156,7 @@ def _new() -> dict[str, tuple[sa.Column[Any], ...]]:
             sa.Column("headers", sa.Text),
             sa.Column("parameters", sa.Text),
             sa.Column("system_prompt", sa.Text),
+            sa.Column("proxy", sa.Text),
             sa.Column("tag", _NAME, nullable=False, server_default=""),
             sa.Column("note", sa.Text),
             sa.Column("test_model", _NAME, nullable=False, server_default=""),
