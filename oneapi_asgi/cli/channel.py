@@ -10,12 +10,12 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
+from ..desk.channels import keep_disabled
 from ..models import Channel
 from ..pool import named_models
 from ..ports import Storage
 from ..providers.catalog import CATALOG
 from ..settings import ChannelSettings, Settings
-from ..storage.declaring import keep_disabled
 from .probe import model_for, probe_from_here
 from .session import called, command_line, config_option, names, operate, pairs, read_options, settings_of
 from .show import json_option, show
