@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from ..desk.moving import Remarks, Upstreams
 from ..models import Channel, Secret
+from ..providers.kinds import base_url_of, keys_of, options_of, provider_of
 from ..providers.provider import Provider
-from .kinds import base_url_of, provider_of
 from .values import Row, flag, json_object, listed, moment, text, whole
 
 __all__ = ["upstream_of"]
 
 _TABLE = "channels"
 _SAY_YOURSELF = "disable the channel, or have callers say it themselves"
-_OPTIONS = {
-    "region": ("region", "location"),
-    "api_version": ("api_version",),
-    "user_id": ("user_id", "account"),
-    "vertex_ai_project_id": ("project",),
-}
-"""Names in ``config``, and what our providers call them."""
-
 _OLD_KEYS = {"qianfan": 2, "spark": 3, "hunyuan": 3}
 """Of vendors whose newer API wants a key of its own: the parts that ``A|B|C`` has for the older one."""
 
@@ -118,13 +108,7 @@ def _options(row: Row, provider: Provider, named: str, remarks: Remarks) -> dict
     other = text(row, "other")
     if other and not other.startswith("{"):
         config = {"api_version": other, "region": other, "user_id": other} | dict(config)
-    found = {
-        option: str(value)
-        for name, options in _OPTIONS.items()
-        if (value := config.get(name))
-        for option in options
-        if option in provider.options
-    }
+    found = options_of(config, provider)
     for name in ("library_id", "plugin"):
         if config.get(name):
             remarks.add("lost", _TABLE, f"{name} of its config has no place here", named)
@@ -134,12 +118,8 @@ def _options(row: Row, provider: Provider, named: str, remarks: Remarks) -> dict
 def _keys(row: Row, provider: Provider, named: str, remarks: Remarks) -> tuple[str, ...]:
     """Those that may be used: nobody would heed here that one of them was switched off."""
     given, config = str(row.get("key") or "").strip(), json_object(row.get("config")) or {}
-    if provider.id == "bedrock":
-        if config.get("ak") and config.get("sk"):
-            return (f"{config['ak']}|{config['sk']}",)
-        return tuple("|".join(line.split("|")[:2]) for line in given.splitlines() if line.strip())
-    if provider.id == "vertex":
-        return _of_google(str(config.get("vertex_ai_adc") or "") or given)
+    if provider.id in ("bedrock", "vertex"):
+        return keys_of(given, config, provider)
     about = json_object(row.get("channel_info")) or {}
     if not about.get("is_multi_key"):
         return (given,) if given else ()
@@ -150,17 +130,6 @@ def _keys(row: Row, provider: Provider, named: str, remarks: Remarks) -> tuple[s
     if used != keys:
         remarks.add("lost", _TABLE, "a key of a channel that was switched off is not carried", named)
     return used
-
-
-def _of_google(given: str) -> tuple[str, ...]:
-    """One service account, or a JSON array of them."""
-    if given.startswith("["):
-        try:
-            accounts = msgspec.json.decode(given)
-        except msgspec.DecodeError:
-            return (given,)
-        return tuple(one if isinstance(one, str) else msgspec.json.encode(one).decode() for one in accounts)
-    return (given,) if given else ()
 
 
 def _remark_on_what_is_lost(

@@ -12,7 +12,6 @@ from oneapi_asgi.desk.moving import Moved, Remarks
 from oneapi_asgi.models import NANO, Price
 from oneapi_asgi.moving.calls import call_of, event_of
 from oneapi_asgi.moving.keys import coupon_of, key_of
-from oneapi_asgi.moving.kinds import base_url_of, provider_of
 from oneapi_asgi.moving.options import options_of
 from oneapi_asgi.moving.people import person_of
 from oneapi_asgi.moving.pricing import groups_of, prices_of
@@ -20,6 +19,7 @@ from oneapi_asgi.moving.reading import is_source, unknown_columns
 from oneapi_asgi.moving.upstreams import upstream_of
 from oneapi_asgi.moving.values import LARGEST, Row, flag, listed, money, text, whole
 from oneapi_asgi.providers.catalog import CATALOG, mistaken_options
+from oneapi_asgi.providers.kinds import base_url_of, provider_of
 
 LETTERS = 'a1-é\x00{}[]"|,. $%'
 NUMBERS = st.one_of(
