@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..desk.moving import Remarks, Upstreams
+from ..keys import key_digest
 from ..models import Channel, Secret
 from ..providers.kinds import base_url_of, keys_of, options_of, provider_of
 from ..providers.provider import Provider
@@ -14,6 +15,7 @@ from .values import Row, flag, json_object, listed, moment, text, whole
 __all__ = ["upstream_of"]
 
 _TABLE = "channels"
+_OFF = "switched off by One API"
 _SAY_YOURSELF = "disable the channel, or have callers say it themselves"
 _OLD_KEYS = {"qianfan": 2, "spark": 3, "hunyuan": 3}
 """Of vendors whose newer API wants a key of its own: the parts that ``A|B|C`` has for the older one."""
@@ -44,8 +46,9 @@ def upstream_of(row: Row, remarks: Remarks, *, newer: bool) -> Upstreams | None:
         remarks.add("skipped", _TABLE, what, named, cure="see oneapi-asgi providers for one that does the same")
         return None
     settings = _object(row, "setting", named, remarks)
-    keys = _keys(row, provider, named, remarks)
-    all_off = not keys and bool(text(row, "key"))
+    keys = _keys(row, provider)
+    disabled_keys = _disabled_keys(row, keys)
+    all_off = bool(keys) and len(disabled_keys) == len(set(keys))
     prompt = str(row.get("system_prompt") or settings.get("system_prompt") or "")
     headers, parameters = _headers(row, named, remarks), _object(row, "param_override", named, remarks)
     _remark_on_what_is_lost(row, provider, keys, settings, named, remarks)
@@ -66,11 +69,12 @@ def upstream_of(row: Row, remarks: Remarks, *, newer: bool) -> Upstreams | None:
         priority=whole(row, "priority"),
         weight=max(1, min(whole(row, "weight"), 2**31)),
         enabled=whole(row, "status", 1) == 1 and bool(models) and not (all_off or settings.get("proxy")),
-        disabled_because="switched off by One API" if whole(row, "status", 1) == 3 else "",
+        disabled_because=_OFF if whole(row, "status", 1) == 3 else "",
     )
     return Upstreams(
         id=number,
         channel=channel,
+        disabled_keys=disabled_keys,
         headers=headers,
         parameters=parameters,
         system_prompt=prompt,
@@ -115,21 +119,23 @@ def _options(row: Row, provider: Provider, named: str, remarks: Remarks) -> dict
     return found
 
 
-def _keys(row: Row, provider: Provider, named: str, remarks: Remarks) -> tuple[str, ...]:
-    """Those that may be used: nobody would heed here that one of them was switched off."""
+def _keys(row: Row, provider: Provider) -> tuple[str, ...]:
     given, config = str(row.get("key") or "").strip(), json_object(row.get("config")) or {}
     if provider.id in ("bedrock", "vertex"):
         return keys_of(given, config, provider)
     about = json_object(row.get("channel_info")) or {}
     if not about.get("is_multi_key"):
         return (given,) if given else ()
-    keys = tuple(line.strip() for line in given.splitlines() if line.strip())
-    states = about.get("multi_key_status_list")
-    states = states if isinstance(states, dict) else {}
-    used = tuple(key for index, key in enumerate(keys) if states.get(str(index), 1) == 1)
-    if used != keys:
-        remarks.add("lost", _TABLE, "a key of a channel that was switched off is not carried", named)
-    return used
+    return tuple(line.strip() for line in given.splitlines() if line.strip())
+
+
+def _disabled_keys(row: Row, keys: tuple[str, ...]) -> dict[str, str]:
+    """Why some are switched off, by their digests."""
+    about = json_object(row.get("channel_info")) or {}
+    states, reasons = about.get("multi_key_status_list"), about.get("multi_key_disabled_reason")
+    states, reasons = (found if isinstance(found, dict) else {} for found in (states, reasons))
+    off = {index: key for index, key in enumerate(keys) if states.get(str(index), 1) != 1}
+    return {key_digest(key): str(reasons.get(str(index)) or _OFF)[:255] for index, key in off.items()}
 
 
 def _remark_on_what_is_lost(

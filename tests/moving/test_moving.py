@@ -335,7 +335,7 @@ async def test_new_api(old: str, new: str) -> None:
         token(2, 2, "b" * 48) | {"model_limits_enabled": False, "model_limits": "o1", "group": "auto",
                                  "allow_ips": None},
     )  # fmt: skip
-    about = '{"is_multi_key": true, "multi_key_status_list": {"1": 2}}'
+    about = '{"is_multi_key": true, "multi_key_status_list": {"1": 2}, "multi_key_disabled_reason": {"1": "401"}}'
     fill(
         old,
         "channels",
@@ -355,11 +355,12 @@ async def test_new_api(old: str, new: str) -> None:
         assert found.provider == "deepseek"
         assert [key.reveal() for key in found.api_keys] == ["sk-a"]
         assert not found.enabled, "it would be asked without its proxy"
+        assert "401" in str(rows(new, "SELECT disabled_keys FROM channels"))
         sql = "SELECT tag, headers, parameters, test_model FROM channels"
         assert rows(new, sql) == [("eu", '{"X-A":"1"}', '{"temperature":0}', "gpt-4o")]
         prices = await storage.list_prices()
         assert (prices["m"].input, prices["m"].cache_read) == (2_000_000_000, 200_000_000)
         assert prices["draw"].per_call == 40_000_000
     told = [one.what for one in remarks]
-    for said in ("proxy", "Host", '"auto"', "switched off", "headers of a channel", "parameters of a channel"):
+    for said in ("proxy", "Host", '"auto"', "headers of a channel", "parameters of a channel"):
         assert any(said in what for what in told), said

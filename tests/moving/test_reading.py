@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneapi_asgi.desk.moving import Moved, Remarks
+from oneapi_asgi.keys import key_digest
 from oneapi_asgi.models import NANO, Price
 from oneapi_asgi.moving.calls import call_of, event_of
 from oneapi_asgi.moving.keys import coupon_of, key_of
@@ -209,6 +210,7 @@ def test_amounts_that_cannot_be_added_up_are_cut_and_told() -> None:
     [
         ({}, True, ["sk-a", "sk-b"]),
         ({"channel_info": '{"is_multi_key": true, "multi_key_status_list": {"0": 3}}'}, True, ["sk-b"]),
+        ({"channel_info": '{"is_multi_key": true, "multi_key_status_list": [2]}'}, True, ["sk-a", "sk-b"]),
         ({"channel_info": '{"is_multi_key": true, "multi_key_status_list": {"0": 2, "1": 3}}'}, False, []),
         ({"setting": '{"proxy": "socks5://10.0.0.1:1"}'}, False, ["sk-a", "sk-b"]),
         ({"status": 3}, False, ["sk-a", "sk-b"]),
@@ -222,7 +224,8 @@ def test_what_must_not_be_asked_is_not(changes: Row, enabled: bool, keys: list[s
     found = upstream_of({**row, **changes}, Remarks(), newer=True)
     assert found is not None
     assert found.channel.enabled == enabled
-    assert [key.reveal() for key in found.channel.api_keys] == keys
+    assert [key.reveal() for key in found.channel.api_keys] == ["sk-a", "sk-b"]
+    assert [key for key in ("sk-a", "sk-b") if key_digest(key) not in found.disabled_keys] == keys
 
 
 def test_what_groups_paid_is_not_dropped_in_silence() -> None:
