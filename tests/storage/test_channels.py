@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from oneapi_asgi.desk.channels import (
 )
 from oneapi_asgi.keys import key_digest
 from oneapi_asgi.models import CallRecord, Channel, Secret, Usage
+from oneapi_asgi.storage import StorageError
 from oneapi_asgi.storage.sql import SQLStorage
 from oneapi_asgi.storage.sql.desk.channels import SQLChannels
 
@@ -218,3 +220,24 @@ async def test_all_or_nothing(storage: SQLStorage) -> None:
 )
 def test_states(enabled: bool, because: str, state: ChannelState) -> None:
     assert state_of(Channel(id=1, name="a", enabled=enabled, disabled_because=because)) == state
+
+
+async def test_of_changes_at_one_moment_none_is_lost(storage: SQLStorage) -> None:
+    desk = SQLChannels(storage)
+    (made,) = await desk.add_channels([draft("a")])
+    number = made.channel.id
+
+    def heavier(kept: KeptChannel) -> KeptChannel:
+        return replace(kept, channel=replace(kept.channel, weight=kept.channel.weight + 1))
+
+    async def change() -> Sequence[KeptChannel]:
+        """Asks again while the storage is busy, which it says before it has begun."""
+        while True:
+            try:
+                return await desk.change_channels(Which(ids=(number,)), heavier)
+            except StorageError as error:
+                if "were busy" not in str(error):
+                    raise
+
+    await asyncio.gather(*(change() for _ in range(12)))
+    assert [one.weight for one in await storage.list_channels()] == [13]
