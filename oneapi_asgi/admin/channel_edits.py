@@ -84,7 +84,7 @@ def revised(before: KeptChannel, edit: ChannelEdit, limits: Limits) -> KeptChann
         test_model=_set(edit.test_model, before.test_model) or "",
     )
     _check_reach(before, after, limits, keys_given=keys is not None)
-    return after
+    return _off_without_keys(after)
 
 
 def drafts_of(edit: ChannelEdit, limits: Limits) -> list[KeptChannel]:
@@ -103,8 +103,15 @@ def drafts_of(edit: ChannelEdit, limits: Limits) -> list[KeptChannel]:
 
 
 def switched(before: KeptChannel, *, enabled: bool) -> KeptChannel:
-    """By hand, so that nothing else is the reason any more."""
-    return replace(before, channel=replace(before.channel, enabled=enabled, disabled_because=""))
+    """By hand, so that nothing else is the reason any more; but for a channel that has no key left to ask with."""
+    return _off_without_keys(replace(before, channel=replace(before.channel, enabled=enabled, disabled_because="")))
+
+
+def _off_without_keys(kept: KeptChannel) -> KeptChannel:
+    keys = kept.channel.api_keys
+    if not kept.channel.enabled or not keys or len(_still(kept.disabled_keys, keys)) < len(keys):
+        return kept
+    return replace(kept, channel=replace(kept.channel, enabled=False, disabled_because=NO_KEY_LEFT))
 
 
 def keys_revised(before: KeptChannel, edit: KeysEdit) -> KeptChannel:
@@ -129,15 +136,11 @@ def keys_revised(before: KeptChannel, edit: KeysEdit) -> KeptChannel:
     for index in edit.enable:
         off.pop(key_digest(keys[index].reveal()), None)
     off = _still(off, channel.api_keys)
-    return replace(before, channel=_with_keys(before.channel, channel, len(off)), disabled_keys=off)
-
-
-def _with_keys(before: Channel, after: Channel, off: int) -> Channel:
-    if after.api_keys and off == len(after.api_keys):
-        return replace(after, enabled=False, disabled_because=NO_KEY_LEFT) if before.enabled else after
-    if before.disabled_because == NO_KEY_LEFT:
-        return replace(after, enabled=True, disabled_because="")
-    return _with_status(before, after, UNSET)
+    if before.channel.disabled_because == NO_KEY_LEFT:
+        channel = replace(channel, enabled=True, disabled_because="")
+    else:
+        channel = _with_status(before.channel, channel, UNSET)
+    return _off_without_keys(replace(before, channel=channel, disabled_keys=off))
 
 
 # The parts

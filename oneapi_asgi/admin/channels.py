@@ -13,7 +13,6 @@ from ..desk.channels import (
     ChannelReader,
     KeptChannel,
     Revise,
-    Tag,
     Which,
 )
 from ..desk.roles import Role
@@ -120,12 +119,10 @@ class Channels:
         return Reply(data=[channel_row(kept) for kept in page.rows], total=page.total)
 
     async def tags(self, visit: Visit[Nothing, Nothing]) -> Sequence[TagRow]:  # noqa: ARG002
-        found: dict[str, Tag] = {}
+        found: dict[str, list[bool]] = {}
         for kept in await self._store.all_channels():
-            if kept.tag:
-                known = found.get(kept.tag, Tag(kept.tag, 0, 0))
-                found[kept.tag] = Tag(kept.tag, known.channels + 1, known.enabled + kept.channel.enabled)
-        return [TagRow(tag=one.name, channels=one.channels, enabled=one.enabled) for _, one in sorted(found.items())]
+            found.setdefault(kept.tag, []).append(kept.channel.enabled)
+        return [TagRow(tag=tag, channels=len(on), enabled=sum(on)) for tag, on in sorted(found.items()) if tag]
 
     async def show(self, visit: Visit[Nothing, Nothing]) -> ChannelRow:
         return channel_row(await self._found(visit.id()))

@@ -23,7 +23,6 @@ __all__ = [
     "KeptChannel",
     "NameTaken",
     "Revise",
-    "Tag",
     "Which",
     "keep_disabled",
     "state_of",
@@ -87,12 +86,6 @@ class ChannelQuery(Struct, frozen=True, kw_only=True):
 class ChannelPage(Struct, frozen=True):
     rows: Sequence[KeptChannel]
     total: int
-
-
-class Tag(Struct, frozen=True):
-    name: str
-    channels: int
-    enabled: int
 
 
 class Which(Struct, frozen=True, kw_only=True):

@@ -177,6 +177,10 @@ async def test_keys_are_switched(client: httpx2.AsyncClient, storage: SQLStorage
     await switch(disable=[1])
     row = (await client.get(f"/channel/{number}")).json()["data"]
     assert (row["status"], row["disabled_because"]) == (3, "every key of it is switched off")
+    still = await edited(client, {"id": number, "status": 1})
+    assert (still["status"], still["disabled_because"]) == (3, "every key of it is switched off")
+    assert (await client.post("/channel/batch", json={"ids": [number], "action": "enable"})).json()["data"] == 1
+    assert (await client.get(f"/channel/{number}")).json()["data"]["status"] == 3
     assert await switch(enable=[1]) == [(2, "leaked"), (1, "")]
     assert (await client.get(f"/channel/{number}")).json()["data"]["status"] == 1
     assert await switch(remove=[0], add=["sk-new"]) == [(1, ""), (1, "")]
