@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ..errors import BadRequest
 from ..models import Channel
+from ..providers.access import filled
 from ..providers.catalog import CATALOG
 from ..upstream import AddressGuard, BlockedAddressError
 from .fetching import Lookup, addresses_of, check_clear, check_url
@@ -51,11 +52,8 @@ class ChannelHosts:
 
     async def _check(self, url: str) -> None:
         scheme, host = check_url(url), urlsplit(url).hostname or ""
-        if "{" in host:  # options stand for a part of it; they cannot lead to another one
-            addresses: list[str] = []
-        else:
-            self._guard.check_literal(host)
-            addresses = await self._addresses(host)
+        self._guard.check_literal(host)
+        addresses = await self._addresses(host)
         self._guard.check(host, addresses)
         if scheme == "http":
             check_clear(addresses, self._allow)
@@ -81,9 +79,15 @@ def known_origins(channels: Iterable[Channel]) -> frozenset[str]:
 
 
 def _urls(channel: Channel) -> list[tuple[str, str]]:
+    """With options in place of their names: those may stand for a host, or a part of it."""
     hosts = ((option, channel.options.get(option)) for option in _HOST_OPTIONS)
     named = [(f"options.{name}", host if "://" in host else f"https://{host}") for name, host in hosts if host]
-    return [("base_url", channel.base_url), *named] if channel.base_url else named
+    if not channel.base_url:
+        return named
+    try:
+        return [("base_url", filled(channel.base_url, channel.options)), *named]
+    except ValueError:  # one of them is not set: nothing is asked before it is
+        return [("base_url", channel.base_url), *named]
 
 
 def _origin(url: str) -> str:

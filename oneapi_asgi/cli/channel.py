@@ -301,7 +301,7 @@ def _row(channel: Channel) -> dict[str, object]:
 @click.option("--model", help="What to ask for [default: the first that it names].")
 @config_option
 def test(name_or_id: str, model: str | None, config: Path | None) -> None:
-    """Send one short chat request through a channel. It says how that went.
+    """Send one short request through a channel. It says how that went.
 
     The channel may be one that the settings declare or one that was added.
     """

@@ -294,6 +294,11 @@ async def test_new_hosts_are_for_root(client: httpx2.AsyncClient, storage: SQLSt
     relay = {"type": 50, "base_url": "https://relay.test/other"}
     row = await made(client, name="mine", **relay)
     await made(client, name="vendor", type=14)
+    option = {"id": 1, "options": {"where": "evil.test"}}
+    assert (await client.put("/channel/", json={"id": 1, "base_url": "https://{where}/v1"})).status_code == 403
+    template = {"id": 1, "base_url": "https://{where}/v1", "options": {"where": "relay.test"}}
+    await edited(client, template, priority=1)
+    assert (await client.put("/channel/", json=option)).json()["code"] == "new_host", "an option can be a host too"
     for where in (
         {"type": 50, "base_url": "https://evil.test"},
         {"type": 50, "base_url": "https://relay.test:8443/v1"},
