@@ -9,7 +9,7 @@ priced.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -41,10 +41,22 @@ class GenaiPrices:
     async def price(self, model: str) -> Price | None:
         return await anyio.to_thread.run_sync(_price, model)
 
+    async def models(self) -> Mapping[str, Sequence[str]]:
+        """The names of all models, by vendor."""
+        return await anyio.to_thread.run_sync(_models)
+
+
+def _snapshot() -> Any:
+    # By name, for it is an extra, and its import costs more than a gateway's start.
+    return importlib.import_module("genai_prices.data_snapshot").get_snapshot()
+
+
+def _models() -> Mapping[str, Sequence[str]]:
+    return {vendor.id: [model.id for model in vendor.models] for vendor in _snapshot().providers}
+
 
 def _price(model: str) -> Price | None:
-    # By name, for it is an extra, and its import costs more than a gateway's start.
-    snapshot = importlib.import_module("genai_prices.data_snapshot").get_snapshot()
+    snapshot = _snapshot()
     for vendor in (None, "openai"):  # some names are only known as their vendor's
         try:
             _, found = snapshot.find_provider_model(model, None, vendor, None)

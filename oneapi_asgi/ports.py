@@ -90,7 +90,7 @@ class TokenStore(RevisionStore, Protocol):
 
 class ChannelStore(RevisionStore, Protocol):
     async def list_channels(self) -> Sequence[Channel]:
-        """Every channel, disabled ones too."""
+        """Every channel, disabled ones too; without the keys that are switched off."""
         ...
 
 

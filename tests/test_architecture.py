@@ -46,7 +46,7 @@ LEVELS = (
         "upstream",
     ),
     ("failure", "http", "limitbook", "links", "owners", "pool", "pricebook", "thoughts", "tickets"),
-    ("admission", "drain", "planning", "shortage", "upgrade"),
+    ("admission", "drain", "planning", "shortage", "trial", "upgrade"),
     (
         "auth",
         "delivery",

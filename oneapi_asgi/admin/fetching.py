@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from ..upstream import Outgoing, Timeouts, Upstream, UpstreamFault
 
-__all__ = ["FetchError", "Fetched", "Fetcher", "check_url"]
+__all__ = ["FetchError", "Fetched", "Fetcher", "Lookup", "addresses_of", "check_clear", "check_url"]
 
 _UNSENDABLE = re.compile(r"[^\x21-\x7e]|\\")
 _MAX_URL = 4096
@@ -64,7 +64,7 @@ class Fetcher:
         self._allow: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(network) for network in allow)
         self._max_body = max_body
         self._seconds = seconds
-        self._lookup = lookup or _addresses
+        self._lookup = lookup or addresses_of
 
     async def fetch(
         self, method: str, url: str, *, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
@@ -107,11 +107,18 @@ class Fetcher:
             addresses = await asyncio.wait_for(self._lookup(host), self._seconds)
         except OSError:
             raise ValueError("there is no such host") from None
-        inside = [any(ip_address(one.partition("%")[0]) in network for network in self._allow) for one in addresses]
-        if not inside or not all(inside):
-            raise ValueError(
-                "http is for addresses that [outbound] allow names; use https, or allow the network of this host"
-            )
+        check_clear(addresses, self._allow)
+
+
+def check_clear(addresses: Iterable[str], allow: Collection[IPv4Network | IPv6Network]) -> None:
+    """
+    :raises ValueError: one of the addresses that a host has is not within the operator's networks, or it has none
+    """
+    inside = [any(ip_address(one.partition("%")[0]) in network for network in allow) for one in addresses]
+    if not inside or not all(inside):
+        raise ValueError(
+            "http is for addresses that [outbound] allow names; use https, or allow the network of this host"
+        )
 
 
 def check_url(url: str) -> str:
@@ -139,6 +146,6 @@ def _host(url: str) -> str:
         return "the URL"
 
 
-async def _addresses(host: str) -> Sequence[str]:
+async def addresses_of(host: str) -> Sequence[str]:
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]

@@ -10,12 +10,12 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
+from ..desk.channels import keep_disabled
 from ..models import Channel
 from ..pool import named_models
 from ..ports import Storage
 from ..providers.catalog import CATALOG
 from ..settings import ChannelSettings, Settings
-from ..storage.declaring import keep_disabled
 from .probe import model_for, probe_from_here
 from .session import called, command_line, config_option, names, operate, pairs, read_options, settings_of
 from .show import json_option, show
@@ -325,7 +325,7 @@ def _row(channel: Channel) -> dict[str, object]:
 @click.option("--model", help="What to ask for [default: the first that it names].")
 @config_option
 def test(name_or_id: str, model: str | None, config: Path | None) -> None:
-    """Send one short chat request through a channel. It says how that went.
+    """Send one short request through a channel. It says how that went.
 
     The channel may be one that the settings declare or one that was added.
     """

@@ -97,10 +97,11 @@ class Coupon(Struct, frozen=True, kw_only=True):
 
 
 class Upstreams(Struct, frozen=True, kw_only=True):
-    """A channel, with what the administration keeps of one beside."""
+    """A channel, with what the administration keeps of one beside. ``disabled_keys`` is why keys are off, by digest."""
 
     id: int
     channel: Channel
+    disabled_keys: dict[str, str] = {}
     tag: str = ""
     note: str = ""
     test_model: str = ""

@@ -5,27 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from ..desk.moving import Remarks, Upstreams
+from ..keys import key_digest
 from ..models import Channel, Secret
 from ..overrides import mistaken_overrides
+from ..providers.kinds import base_url_of, keys_of, options_of, provider_of
 from ..providers.provider import Provider
-from .kinds import base_url_of, provider_of
 from .values import Row, flag, json_object, listed, moment, text, whole
 
 __all__ = ["upstream_of"]
 
 _TABLE = "channels"
-_OPTIONS = {
-    "region": ("region", "location"),
-    "api_version": ("api_version",),
-    "user_id": ("user_id", "account"),
-    "vertex_ai_project_id": ("project",),
-}
-"""Names in ``config``, and what our providers call them."""
-
+_OFF = "switched off by One API"
 _OLD_KEYS = {"qianfan": 2, "spark": 3, "hunyuan": 3}
 """Of vendors whose newer API wants a key of its own: the parts that ``A|B|C`` has for the older one."""
 
@@ -41,8 +34,9 @@ def upstream_of(row: Row, remarks: Remarks, *, newer: bool) -> Upstreams | None:
         remarks.add("skipped", _TABLE, what, named, cure="see oneapi-asgi providers for one that does the same")
         return None
     settings = _object(row, "setting", named, remarks)
-    keys = _keys(row, provider, named, remarks)
-    all_off = not keys and bool(text(row, "key"))
+    keys = _keys(row, provider)
+    disabled_keys = _disabled_keys(row, keys)
+    all_off = bool(keys) and len(disabled_keys) == len(set(keys))
     _remark_on_what_is_lost(row, provider, keys, named, remarks)
     models = listed(row, "models")
     channel = Channel(
@@ -62,11 +56,12 @@ def upstream_of(row: Row, remarks: Remarks, *, newer: bool) -> Upstreams | None:
         system_prompt=_prompt(row, settings, named, remarks),
         proxy=Secret(str(settings["proxy"])) if settings.get("proxy") else None,
         enabled=whole(row, "status", 1) == 1 and bool(models) and not all_off,
-        disabled_because="switched off by One API" if whole(row, "status", 1) == 3 else "",
+        disabled_because=_OFF if whole(row, "status", 1) == 3 else "",
     )
     return Upstreams(
         id=number,
         channel=_as_it_may_be(channel, named, remarks),
+        disabled_keys=disabled_keys,
         tag=text(row, "tag"),
         note=str(row.get("remark") or ""),
         test_model=text(row, "test_model"),
@@ -139,49 +134,30 @@ def _options(row: Row, provider: Provider, named: str, remarks: Remarks) -> dict
     other = text(row, "other")
     if other and not other.startswith("{"):
         config = {"api_version": other, "region": other, "user_id": other} | dict(config)
-    found = {
-        option: str(value)
-        for name, options in _OPTIONS.items()
-        if (value := config.get(name))
-        for option in options
-        if option in provider.options
-    }
+    found = options_of(config, provider)
     for name in ("library_id", "plugin"):
         if config.get(name):
             remarks.add("lost", _TABLE, f"{name} of its config has no place here", named)
     return found
 
 
-def _keys(row: Row, provider: Provider, named: str, remarks: Remarks) -> tuple[str, ...]:
-    """Those that may be used: nobody would heed here that one of them was switched off."""
+def _keys(row: Row, provider: Provider) -> tuple[str, ...]:
     given, config = str(row.get("key") or "").strip(), json_object(row.get("config")) or {}
-    if provider.id == "bedrock":
-        if config.get("ak") and config.get("sk"):
-            return (f"{config['ak']}|{config['sk']}",)
-        return tuple("|".join(line.split("|")[:2]) for line in given.splitlines() if line.strip())
-    if provider.id == "vertex":
-        return _of_google(str(config.get("vertex_ai_adc") or "") or given)
+    if provider.id in ("bedrock", "vertex"):
+        return keys_of(given, config, provider)
     about = json_object(row.get("channel_info")) or {}
     if not about.get("is_multi_key"):
         return (given,) if given else ()
-    keys = tuple(line.strip() for line in given.splitlines() if line.strip())
-    states = about.get("multi_key_status_list")
-    states = states if isinstance(states, dict) else {}
-    used = tuple(key for index, key in enumerate(keys) if states.get(str(index), 1) == 1)
-    if used != keys:
-        remarks.add("lost", _TABLE, "a key of a channel that was switched off is not carried", named)
-    return used
+    return tuple(line.strip() for line in given.splitlines() if line.strip())
 
 
-def _of_google(given: str) -> tuple[str, ...]:
-    """One service account, or a JSON array of them."""
-    if given.startswith("["):
-        try:
-            accounts = msgspec.json.decode(given)
-        except msgspec.DecodeError:
-            return (given,)
-        return tuple(one if isinstance(one, str) else msgspec.json.encode(one).decode() for one in accounts)
-    return (given,) if given else ()
+def _disabled_keys(row: Row, keys: tuple[str, ...]) -> dict[str, str]:
+    """Why some are switched off, by their digests."""
+    about = json_object(row.get("channel_info")) or {}
+    states, reasons = about.get("multi_key_status_list"), about.get("multi_key_disabled_reason")
+    states, reasons = (found if isinstance(found, dict) else {} for found in (states, reasons))
+    off = {index: key for index, key in enumerate(keys) if states.get(str(index), 1) != 1}
+    return {key_digest(key): str(reasons.get(str(index)) or _OFF)[:255] for index, key in off.items()}
 
 
 def _remark_on_what_is_lost(row: Row, provider: Provider, keys: tuple[str, ...], named: str, remarks: Remarks) -> None:

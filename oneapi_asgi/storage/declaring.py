@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..desk.channels import keep_disabled
 from ..models import Channel, Limit, TokenDraft, TokenStatus
 from ..overrides import check_overrides
 from .ledger import check_quota
@@ -20,11 +21,7 @@ __all__ = [
     "compare_channels",
     "compare_limits",
     "compare_tokens",
-    "keep_disabled",
 ]
-
-
-_ACCESS = ("provider", "base_url", "options", "api_keys", "headers", "proxy")
 
 
 class KnownToken(Struct, frozen=True, kw_only=True):
@@ -126,17 +123,6 @@ def compare_channels(known: Iterable[Channel], declared: Collection[int], wanted
             save.append(after)
     names = {channel.name for channel in wanted}
     return ChannelChanges(save, [c.id for c in stored.values() if c.id in declared and c.name not in names])
-
-
-def keep_disabled(before: Channel, after: Channel) -> Channel:
-    """What the stored channel becomes. One that the gateway switched off by itself stays off: what was refused then
-    would be refused again, unless whom it asks or with what has changed."""
-    after = replace(after, id=before.id)
-    if before.enabled or not before.disabled_because or not after.enabled:
-        return after
-    if any(getattr(before, fact) != getattr(after, fact) for fact in _ACCESS):
-        return after
-    return replace(after, enabled=False, disabled_because=before.disabled_because)
 
 
 def compare_tokens(known: Sequence[KnownToken], drafts: Sequence[TokenDraft]) -> TokenChanges:

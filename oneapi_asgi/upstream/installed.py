@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from ..errors import NotStarted
 from ..extra import installed, needs
+from ..models import Secret
 from .guard import AddressGuard
 from .seam import Timeouts
 from .sockets import Socket, Sockets
@@ -40,14 +41,16 @@ class InstalledSockets:
         if stack is not None:
             await stack.aclose()
 
-    async def connect(self, url: str, headers: Sequence[tuple[str, str]], timeouts: Timeouts) -> Socket:
+    async def connect(
+        self, url: str, headers: Sequence[tuple[str, str]], timeouts: Timeouts, proxy: Secret | None = None
+    ) -> Socket:
         if self._stack is None:
             raise NotStarted("Sockets are opened when entered: use 'async with' in the host's lifespan.")
         async with self._opening:
             if self._sockets is None:
                 made = (await asyncio.to_thread(_load))(guard=self._guard)
                 self._sockets = await self._stack.enter_async_context(made)
-        return await self._sockets.connect(url, headers, timeouts)
+        return await self._sockets.connect(url, headers, timeouts, proxy)
 
 
 def _load() -> type[AiohttpSockets]:

@@ -336,7 +336,7 @@ async def test_new_api(old: str, new: str) -> None:
         token(2, 2, "b" * 48) | {"model_limits_enabled": False, "model_limits": "o1", "group": "auto",
                                  "allow_ips": None},
     )  # fmt: skip
-    about = '{"is_multi_key": true, "multi_key_status_list": {"1": 2}}'
+    about = '{"is_multi_key": true, "multi_key_status_list": {"1": 2}, "multi_key_disabled_reason": {"1": "401"}}'
     fill(
         old,
         "channels",
@@ -362,10 +362,11 @@ async def test_new_api(old: str, new: str) -> None:
         assert (found.parameters, found.system_prompt) == ({"temperature": 0, "top_p": None}, "Be brief.")
         assert found.proxy == Secret("http://p:1")
         assert rows(new, "SELECT tag, test_model FROM channels") == [("eu", "gpt-4o")]
+        assert "401" in str(rows(new, "SELECT disabled_keys FROM channels"))
         prices = await storage.list_prices()
         assert (prices["m"].input, prices["m"].cache_read) == (2_000_000_000, 200_000_000)
         assert prices["draw"].per_call == 40_000_000
     told = [one.what for one in remarks]
     lost = ("header Host", "header X-Key", "parameter model", "parameter a.b", "parameter operations")
-    for said in (*lost, '"auto"', "switched off", "its system prompt"):
+    for said in (*lost, '"auto"', "its system prompt"):
         assert any(said in what for what in told), said

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneapi_asgi.desk.moving import Moved, Remarks
+from oneapi_asgi.keys import key_digest
 from oneapi_asgi.models import NANO, Channel, Price, Secret
 from oneapi_asgi.moving.calls import call_of, event_of
 from oneapi_asgi.moving.keys import coupon_of, key_of
-from oneapi_asgi.moving.kinds import base_url_of, provider_of
 from oneapi_asgi.moving.options import options_of
 from oneapi_asgi.moving.people import person_of
 from oneapi_asgi.moving.pricing import groups_of, prices_of
@@ -21,6 +21,7 @@ from oneapi_asgi.moving.upstreams import upstream_of
 from oneapi_asgi.moving.values import LARGEST, Row, flag, listed, money, text, whole
 from oneapi_asgi.overrides import check_overrides
 from oneapi_asgi.providers.catalog import CATALOG, mistaken_options
+from oneapi_asgi.providers.kinds import base_url_of, provider_of
 
 LETTERS = 'a1-é\x00{}[]"|,. $%'
 NUMBERS = st.one_of(
@@ -210,6 +211,7 @@ def test_amounts_that_cannot_be_added_up_are_cut_and_told() -> None:
     [
         ({}, True, ["sk-a", "sk-b"]),
         ({"channel_info": '{"is_multi_key": true, "multi_key_status_list": {"0": 3}}'}, True, ["sk-b"]),
+        ({"channel_info": '{"is_multi_key": true, "multi_key_status_list": [2]}'}, True, ["sk-a", "sk-b"]),
         ({"channel_info": '{"is_multi_key": true, "multi_key_status_list": {"0": 2, "1": 3}}'}, False, []),
         ({"setting": '{"proxy": "socks5://10.0.0.1:1"}'}, False, ["sk-a", "sk-b"]),
         ({"status": 3}, False, ["sk-a", "sk-b"]),
@@ -223,7 +225,8 @@ def test_what_must_not_be_asked_is_not(changes: Row, enabled: bool, keys: list[s
     found = upstream_of({**row, **changes}, Remarks(), newer=True)
     assert found is not None
     assert found.channel.enabled == enabled
-    assert [key.reveal() for key in found.channel.api_keys] == keys
+    assert [key.reveal() for key in found.channel.api_keys] == ["sk-a", "sk-b"]
+    assert [key for key in ("sk-a", "sk-b") if key_digest(key) not in found.disabled_keys] == keys
 
 
 def test_what_groups_paid_is_not_dropped_in_silence() -> None:

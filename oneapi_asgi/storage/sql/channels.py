@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from operator import itemgetter
+from typing import NamedTuple
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, delete, insert, select, update
 
+from ...desk.channels import NameTaken
+from ...keys import key_digest
 from ...models import Channel, Price, Pulse
 from ...overrides import check_overrides
 from ..declaring import ChannelChanges
 from .clock import Epoch
 from .ledger import Clock
-from .rows import channel_of, channel_row, fitting_name, price_of, price_text
+from .rows import (
+    channel_of,
+    channel_row,
+    disabled_keys_of,
+    disabled_keys_text,
+    fitting_name,
+    price_of,
+    price_text,
+)
 from .schema import channels, meta, prices
 from .statements import Change, Insertion, cursor
 
 __all__ = [
+    "StoredChannel",
     "change_channels",
     "declared_channels",
     "delete_channel",
@@ -28,6 +41,8 @@ __all__ = [
     "pulse",
     "save_channel",
     "set_price",
+    "stored_channels",
+    "write_channel",
 ]
 
 
@@ -56,8 +71,34 @@ def move_revision(connection: Connection) -> None:
         connection.execute(insert(meta).values(name="revision", value=1))
 
 
+class StoredChannel(NamedTuple):
+    """A channel with every key, and why some of them are switched off, by their digests."""
+
+    channel: Channel
+    disabled_keys: dict[str, str]
+
+
 def list_channels(connection: Connection) -> list[Channel]:
-    return [channel_of(row) for row in connection.execute(select(channels).order_by(channels.c.id)).mappings()]
+    """As calls may use them: without the keys that are switched off."""
+    return [_usable(stored) for stored in stored_channels(connection)]
+
+
+def stored_channels(connection: Connection, ids: Collection[int] | None = None) -> list[StoredChannel]:
+    """By id; all of them, or those with one of the ids."""
+    wanted = select(channels).order_by(channels.c.id)
+    if ids is not None:
+        wanted = wanted.where(channels.c.id.in_(ids))
+    rows = connection.execute(wanted).mappings()
+    return [StoredChannel(channel_of(row), disabled_keys_of(row)) for row in rows]
+
+
+def _usable(stored: StoredChannel) -> Channel:
+    channel, off = stored
+    if not off:
+        return channel
+    on = tuple(key for key in channel.api_keys if key_digest(key.reveal()) not in off)
+    # Without any key it would be asked as a server that needs none.
+    return replace(channel, api_keys=on, enabled=channel.enabled and bool(on or not channel.api_keys))
 
 
 def declared_channels(connection: Connection) -> set[int]:
@@ -65,11 +106,28 @@ def declared_channels(connection: Connection) -> set[int]:
 
 
 def save_channel(connection: Connection, channel: Channel) -> Channel:
+    """The keys it brings are switched on. Those that are switched off are not seen by who lists channels: they stay."""
+    for before, off in stored_channels(connection, [channel.id]) if channel.id else ():
+        given = {key_digest(key.reveal()) for key in channel.api_keys}
+        kept = {digest: why for digest, why in off.items() if digest not in given}
+        hidden = tuple(key for key in before.api_keys if key_digest(key.reveal()) in kept)
+        write_channel(connection, replace(channel, api_keys=channel.api_keys + hidden), kept)
+        return channel
+    return write_channel(connection, channel, {})
+
+
+def write_channel(connection: Connection, channel: Channel, disabled_keys: Mapping[str, str]) -> Channel:
+    """Insert (``id`` 0) or overwrite a channel with all its keys, those that are switched off too.
+
+    :raises NameTaken: another channel has that name
+    :raises KeyError: there is no channel with that id
+    :raises ValueError: it changes of calls what it may not
+    """
     check_overrides(channel)
     namesake = select(channels.c.id).where(channels.c.name == channel.name, channels.c.id != channel.id)
     if connection.scalar(namesake):
-        raise ValueError(f"there is a channel named {channel.name} already")
-    row = channel_row(channel)
+        raise NameTaken(channel.name)
+    row = channel_row(channel) | {"disabled_keys": disabled_keys_text(channel, disabled_keys)}
     if channel.id:
         if not connection.execute(update(channels).where(channels.c.id == channel.id).values(**row)).rowcount:
             raise KeyError(channel.id)

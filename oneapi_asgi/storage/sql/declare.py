@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from ...models import Channel, Limit, TokenDraft
 from ..declaring import compare_channels, compare_limits, compare_tokens
 from ..ledger import check_quota
-from .channels import change_channels, declared_channels, list_channels, lock_revision, move_revision
+from .channels import change_channels, declared_channels, lock_revision, move_revision, stored_channels
 from .ledger import Circuits, Clock
 from .limits import change_limits, declared_limits, list_limits
 from .tokens import change_tokens, known_tokens, user_ids
@@ -30,7 +30,8 @@ def declare(
     for draft in tokens:
         check_quota(draft.quota)
     user_ids(connection, [draft.user for draft in tokens])
-    channel_changes = compare_channels(list_channels(connection), declared_channels(connection), channels)
+    known = [stored.channel for stored in stored_channels(connection)]
+    channel_changes = compare_channels(known, declared_channels(connection), channels)
     token_changes = compare_tokens(known_tokens(connection), tokens)
     limit_changes = compare_limits(list_limits(connection), declared_limits(connection), limits)
     if channel_changes or token_changes or limit_changes:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import attrgetter, itemgetter, le
 from typing import Any
 
 import msgspec
 from sqlalchemy import RowMapping
 
+from ...keys import key_digest
 from ...models import Attempt, CallRecord, Channel, Price, Secret, Token, TokenDraft, Usage
 from ..declaring import KnownToken
 from .schema import records
@@ -17,6 +18,8 @@ __all__ = [
     "RECORD_COLUMNS",
     "channel_of",
     "channel_row",
+    "disabled_keys_of",
+    "disabled_keys_text",
     "draft_row",
     "fitting_name",
     "known_token_of",
@@ -88,6 +91,17 @@ def channel_of(row: RowMapping) -> Channel:
     values["system_prompt"] = row["system_prompt"] or ""
     values["proxy"] = _unseal(row["proxy"])[0] if row["proxy"] else None
     return Channel(**values)
+
+
+def disabled_keys_text(channel: Channel, disabled: Mapping[str, str]) -> str | None:
+    """Why keys of the channel are switched off, by their digests. Of keys that it no longer has nothing is kept."""
+    digests = [key_digest(key.reveal()) for key in channel.api_keys]
+    kept = {digest: fitting_name(disabled[digest]) for digest in digests if digest in disabled}
+    return _text(kept) if kept else None
+
+
+def disabled_keys_of(row: RowMapping) -> dict[str, str]:
+    return _named_strings(row["disabled_keys"] or "{}")
 
 
 def price_text(price: Price) -> str:

@@ -258,6 +258,16 @@ channels = Table(
     Column("note", Text),
     Column("test_model", _NAME, nullable=False, server_default=""),
     Column("created_at", Double, nullable=False, server_default="0"),
+    # Keys that are switched off: why, by their digests (JSON).
+    Column("disabled_keys", Text),
+    # The last test: when, how many milliseconds it took, and what went wrong, as a code.
+    Column("tested_at", Double),
+    Column("response_ms", BigInteger),
+    Column("test_error", _NAME, nullable=False, server_default=""),
+    # What its vendor says is left: billionths of the currency's unit.
+    Column("balance", BigInteger),
+    Column("balance_currency", _KIND, nullable=False, server_default=""),
+    Column("balance_updated_at", Double),
     # Ids are never used twice: records go on to name the channels that are gone.
     sqlite_autoincrement=True,
 )

@@ -29,7 +29,7 @@ from ....desk.moving import (
 )
 from ....desk.roles import Role
 from ....models import CallRecord, Reserve, Settle
-from ..channels import lock_revision, save_channel, set_price
+from ..channels import lock_revision, set_price, write_channel
 from ..ledger import apply, credit, leave, moment, open_accounts
 from ..portable import Total
 from ..records import write_records
@@ -292,7 +292,7 @@ class _Move:
             if name != one.channel.name:
                 self._remarks.add("changed", "channels", "another channel has its name", f"{one.id} is {name}")
             names.add(name)
-            saved = save_channel(self._connection, replace(one.channel, name=name))
+            saved = write_channel(self._connection, replace(one.channel, name=name), one.disabled_keys)
             self._look_after(saved.id, one)
             numbers[one.id] = saved.id
         moved = [f"{theirs} is {ours}" for theirs, ours in numbers.items() if theirs != ours]

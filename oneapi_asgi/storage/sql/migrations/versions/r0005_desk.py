@@ -161,6 +161,13 @@ def _new() -> dict[str, tuple[sa.Column[Any], ...]]:
             sa.Column("note", sa.Text),
             sa.Column("test_model", _NAME, nullable=False, server_default=""),
             sa.Column("created_at", sa.Double, nullable=False, server_default="0"),
+            sa.Column("disabled_keys", sa.Text),
+            sa.Column("tested_at", sa.Double),
+            sa.Column("response_ms", sa.BigInteger),
+            sa.Column("test_error", _NAME, nullable=False, server_default=""),
+            sa.Column("balance", sa.BigInteger),
+            sa.Column("balance_currency", _KIND, nullable=False, server_default=""),
+            sa.Column("balance_updated_at", sa.Double),
         ),
         "codes": (
             sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
