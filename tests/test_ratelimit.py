@@ -20,6 +20,8 @@ from oneapi_asgi.relay import Relay
 from oneapi_asgi.revision import Revision
 from oneapi_asgi.testing import Response, StreamingClient
 from oneapi_asgi.upstream.seam import Outgoing
+from oneapi_asgi.wire.openai.paths import OPERATIONS
+from oneapi_asgi.wire.request import parse_request
 
 TOKEN = Token(id=7, name="ci", digest="", user_id=3, user_name="ann", group="staff")
 PATH = "/v1/chat/completions"
@@ -520,3 +522,13 @@ async def test_without_limits_of_channels_nothing_is_counted() -> None:
     for rates in (RateLimiter(counters=Never()), RateLimiter(counters=Never(), limits=LimitBook(Limits()))):
         assert (await post(relay(Accounts(), rates))).status == 200
         assert (await post(RateLimit(Model(), limiter=rates))).status == 200
+
+
+def test_a_channel_that_changes_the_size_of_a_call_is_counted_for_that() -> None:
+    call, rates = Call(operation=OPERATIONS["/chat/completions"]), limiter()
+    call.body = b'{"model":"m","messages":[{}],"max_tokens":10}'
+    call.request = parse_request(OPERATIONS["/chat/completions"], "application/json", call.body)
+    most, _ = rates.size(call)
+    assert rates.size(call, A.channel) == (most, most)
+    larger = Channel(id=3, name="c", parameters={"max_tokens": 500}, system_prompt="x" * 300)
+    assert rates.size(call, larger)[0] - most == pytest.approx(490 + 100 + len('{"max_tokens":500}') / 3, abs=1)

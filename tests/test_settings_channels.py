@@ -101,7 +101,10 @@ MISTAKES = [
     ),
     (
         CHANNEL + "parameters = [1]",
-        "channels[0].parameters: must be a table, such as { temperature = 0.2 }, or a JSON object as text: '{\"top_p\": null}'",
+        (
+            "channels[0].parameters: must be a table, such as { temperature = 0.2 }, or a JSON object as text: "
+            "'{\"top_p\": null}'"
+        ),
     ),
     (CHANNEL + "parameters = '{'", 'channels[0].parameters = "{": must be a JSON object'),
     (CHANNEL + "parameters = { a = 2026-01-01 }", "channels[0].parameters.a: must be a JSON value"),

@@ -143,7 +143,8 @@ def signed(
 
     :raises ValueError: the key cannot be read
     """
-    return overridden(overridden(request.headers, access.headers(key, ticket, request, now)), own)
+    sent = overridden(request.headers, access.headers(key, ticket, request, now))
+    return overridden(sent, own) if own else sent
 
 
 def own_headers(channel: Channel) -> tuple[tuple[str, str], ...]:
@@ -153,8 +154,6 @@ def own_headers(channel: Channel) -> tuple[tuple[str, str], ...]:
 
 def overridden(headers: tuple[tuple[str, str], ...], by: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """The headers, with others in the place of those of the same name."""
-    if not by:
-        return headers
     names = {name for name, _ in by}
     return (*(header for header in headers if header[0] not in names), *by)
 

@@ -85,7 +85,9 @@ class Lane(Struct, eq=False):
         """With the headers that every request has, unless they are among these."""
         named = {name for name, _ in headers}
         own = (*_OWN_HEADERS, *(header for header in self.route.dialect.headers if header[0] not in named))
-        sent = overridden((*own, *headers), self.headers)
+        sent = (*own, *headers)
+        if self.headers:
+            sent = overridden(sent, self.headers)
         return Unsigned("POST", url, sent, body, self.candidate.channel.options)
 
     def signed(self, request: Unsigned, ticket: str) -> Headers:

@@ -88,9 +88,9 @@ def with_prompt(chat: Chat, prompt: str) -> Chat:
 
 def changed(body: dict[str, Any], channel: Channel, operation: Operation) -> dict[str, Any]:
     """The body as it goes upstream."""
-    parameters = _parameters(channel, operation)
-    if not parameters:
+    if not channel.parameters:
         return body
+    parameters = _parameters(channel, operation)
     return {name: value for name, value in (body | parameters).items() if value is not None or name not in parameters}
 
 
@@ -125,9 +125,9 @@ def priced(head: Head, fields: Container[str], channel: Channel, operation: Oper
 
 def reckoned(body: bytes, channel: Channel, operation: Operation) -> bytes:
     """The body, with what the channel adds to it somewhere: as large as what goes upstream, about."""
-    parameters, prompt = _parameters(channel, operation), _prompt(channel, operation)
-    if not parameters and not prompt:
+    if not channel.parameters and not channel.system_prompt:
         return body
+    parameters, prompt = _parameters(channel, operation), _prompt(channel, operation)
     return b"".join((body, prompt.encode(), msgspec.json.encode(parameters) if parameters else b""))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from oneapi_asgi.models import Candidate, Channel, Secret
 from oneapi_asgi.providers.access import Access, JwtAccess, KeyAccess
@@ -135,3 +136,39 @@ def test_its_repr_shows_no_key() -> None:
     found = lane(to(key="sk-secret"))
     found.fixed_headers(JSON)
     assert "sk-secret" not in repr(found)
+
+
+# --- what the channel changes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("provider", "path", "name"),
+    [
+        ("openai", "/chat/completions", "authorization"),  # the provider's own
+        ("anthropic", "/messages", "anthropic-version"),  # the format's
+        ("anthropic", "/messages", "anthropic-beta"),  # the caller's
+        ("openai", "/chat/completions", "user-agent"),  # the gateway's
+        ("openai", "/chat/completions", "x-new"),
+    ],
+)
+def test_headers_of_the_channel_win(provider: str, path: str, name: str) -> None:
+    plain = to(provider=provider)
+    channel = replace(plain.channel, headers={name.title(): "the channel's"})
+    passed = (*JSON, (b"anthropic-beta", b"the caller's"))
+    found = lane(Candidate(channel, 0, "up"), path).fixed_headers(passed)
+    assert [value for key, value in found if key == name] == ["the channel's"]
+    others = [header for header in lane(plain, path).fixed_headers(passed) if header[0] != name]
+    assert [header for header in found if header[0] != name] == others
+
+
+def test_without_changes_there_are_none() -> None:
+    found = lane(to())
+    assert (found.changes, found.headers) == (None, ())
+
+
+@pytest.mark.parametrize("change", [{"headers": {"host": "x"}}, {"parameters": {"model": "x"}}])
+def test_rows_that_somebody_else_wrote_are_judged_too(change: dict[str, dict[str, str]]) -> None:
+    channel = Channel(id=1, name="c", **change)  # type: ignore[arg-type]
+    for _ in range(2):
+        with pytest.raises(ValueError, match="of the channel 'c'"):
+            lane(Candidate(channel, 0, "up"))
