@@ -75,11 +75,13 @@ def open_storage(settings: Settings) -> Storage:
     """
     if settings.storage.in_memory:
         return MemoryStorage()
-    url = settings.storage.url
+    url, key, old_keys = settings.storage.url, settings.storage.encryption_key, settings.storage.old_encryption_keys
     with needs("standalone"):
-        from .storage.sql import SQLStorage
+        from .storage.sql import SQLStorage, key_file
+        from .storage.vault import KeyFile, Vault
     need_driver(url.scheme)
-    return SQLStorage(url.reveal())
+    vault = Vault(key, old_keys) if key is not None else KeyFile(key_file(url.reveal()), old_keys)
+    return SQLStorage(url.reveal(), vault=vault)
 
 
 def need_driver(scheme: str) -> None:

@@ -29,6 +29,7 @@ _CODE_GROUPS, _CODE_GROUP = 4, 7
 """32²⁸ is 2¹⁴⁰, in letters that can be read out and typed."""
 
 _ENCRYPTION_BYTES = 32
+_URL_SAFE = str.maketrans("-_", "+/")
 
 _READ_AS = str.maketrans({"I": "1", "L": "1", "O": "0", "-": "", " ": ""})
 
@@ -73,7 +74,7 @@ def encryption_key(text: str) -> bytes:
     try:
         if len(text) == 2 * _ENCRYPTION_BYTES:
             return bytes.fromhex(text)
-        found = b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4), altchars=_altchars(text), validate=True)
+        found = b64decode(text.translate(_URL_SAFE).rstrip("=") + "=", validate=True)
     except ValueError:
         found = b""
     if len(found) != _ENCRYPTION_BYTES:
@@ -81,7 +82,3 @@ def encryption_key(text: str) -> bytes:
             "must be 32 bytes in base64 (44 characters) or hex (64); oneapi-asgi keys new makes such a key"
         )
     return found
-
-
-def _altchars(text: str) -> bytes | None:
-    return b"-_" if "-" in text or "_" in text else None

@@ -54,9 +54,9 @@ def unknown_key(key_id: str, have: Iterable[str], where: str = "") -> StorageErr
     known = ", ".join(have) or "none"
     file = f" (looked for in {where})" if where else ""
     return StorageError(
-        f"the secrets in this database are sealed with the key {key_id}, and the keys here are: {known}{file}. Name that "
-        "key in [storage] encryption_key, or in old_encryption_keys beside a newer one; where nobody set one it is in "
-        "the file oneapi.key beside the database or where the gateway was first started"
+        f"the secrets in this database are sealed with the key {key_id}, and the keys here are: {known}{file}. Name "
+        "that key in [storage] encryption_key, or in old_encryption_keys beside a newer one; where nobody set one it "
+        "is in the file oneapi.key, beside the database or where the gateway was first started"
     )
 
 
@@ -79,7 +79,7 @@ class Vault:
         return tuple(self._ciphers)
 
     def seal(self, text: str, place: str) -> str:
-        """``place`` is where it is kept, which is part of the seal: it cannot be opened as if it were kept elsewhere."""
+        """``place`` is where it is kept, and part of the seal: nobody can open it as if it were kept elsewhere."""
         nonce = secrets.token_bytes(_NONCE)
         sealed = self._ciphers[self.key_id].encrypt(nonce, text.encode(), place.encode())
         return f"v1:{self.key_id}:{urlsafe_b64encode(nonce + sealed).decode()}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import attrgetter, itemgetter, le
 from typing import Any
 
@@ -42,18 +42,11 @@ def _named_strings(text: str) -> dict[str, str]:
     return msgspec.json.decode(text, type=dict[str, str])
 
 
-def _seal(secrets: tuple[Secret, ...]) -> str:
-    return _text([secret.reveal() for secret in secrets])
-
-
-def _unseal(text: str) -> tuple[Secret, ...]:
-    return tuple(Secret(value) for value in _strings(text))
-
-
 # Channels and prices
 
 
 def channel_row(channel: Channel) -> dict[str, Any]:
+    """With its keys in clear, to be sealed."""
     return {
         "name": channel.name,
         "provider": channel.provider,
@@ -61,7 +54,7 @@ def channel_row(channel: Channel) -> dict[str, Any]:
         "dialects": _text(channel.dialects),
         "options": _text(channel.options),
         "unsupported": channel.unsupported,
-        "api_keys": _seal(channel.api_keys),
+        "api_keys": _text([key.reveal() for key in channel.api_keys]),
         "models": _text(channel.models),
         "model_map": _text(channel.model_map),
         "groups": _text(channel.groups),
@@ -74,11 +67,12 @@ def channel_row(channel: Channel) -> dict[str, Any]:
     }
 
 
-def channel_of(row: RowMapping) -> Channel:
+def channel_of(row: Mapping[Any, Any]) -> Channel:
+    """Of a row that was unsealed."""
     values = {name: row[name] for name in Channel.__struct_fields__}
     values |= {name: _strings(row[name]) for name in ("models", "groups")}
     values["dialects"] = _strings(row["dialects"] or "[]")
-    values["api_keys"] = _unseal(row["api_keys"])
+    values["api_keys"] = tuple(map(Secret, _strings(row["api_keys"])))
     values |= {name: _named_strings(row[name] or "{}") for name in ("model_map", "options")}
     return Channel(**values)
 

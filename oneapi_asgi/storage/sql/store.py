@@ -16,6 +16,7 @@ from ...models import Balance, CallRecord, Channel, Limit, Price, Pulse, Token, 
 from ...ports import LedgerAnswer, LedgerOperation
 from ...queries import Code, CodeDraft, Difference, Dimension, RecordPage, RecordQuery, Total
 from ..gathering import Gathering
+from ..vault import KeyFile, Vault
 from . import answers, channels, codes, keeping, ledger, limits, opening, tokens
 from .audit import audit
 from .declare import declare
@@ -23,6 +24,7 @@ from .ledger import Circuits, Clock
 from .portable import take_snapshot
 from .records import find_records, list_records, prune_records, write_records
 from .runner import Runner
+from .sealing import Seals
 from .totals import totals
 
 __all__ = ["SQLStorage"]
@@ -50,11 +52,16 @@ class SQLStorage:
     ``mysql://…`` (MariaDB too) are for any number of machines; the database has to be there, its tables are made.
     Times are those of the database's clock; ``clock`` is given each of them and says what time it is.
 
+    ``vault`` seals what has to be kept secret and read again: keys of channels, secrets among options. Without one a
+    key is kept in ``oneapi.key``, beside the file of SQLite or in the working directory, and made once there is
+    something to seal; replicas on several machines, or in several folders, need to be given the same.
+
     To be opened with ``async with``.
     """
 
-    def __init__(self, url: str, *, clock: Clock = _exactly) -> None:
+    def __init__(self, url: str, *, clock: Clock = _exactly, vault: Vault | KeyFile | None = None) -> None:
         self._url = opening.parse(url)
+        self._seals = Seals(vault or KeyFile(opening.key_file(url)), given=vault is not None)
         self._clock = clock
         self._opened: _Opened | None = None
         self._tokens = Gathering(self._find_tokens)
@@ -66,12 +73,12 @@ class SQLStorage:
         if self._opened is not None:
             raise RuntimeError("the storage is open already")
         async with AsyncExitStack() as stack:
-            writer, readers = opening.runners(self._url)
+            writer, readers = opening.runners(self._url, self._seals.options)
             stack.push_async_callback(writer.close)
             stack.push_async_callback(readers.close)
             with opening.explained(self._url):
                 await writer.start()
-                circuits = await writer.run(partial(_prepare, clock=self._clock), long=True)
+                circuits = await writer.run(partial(_prepare, clock=self._clock, seals=self._seals), long=True)
                 await readers.start()
             self._opened = _Opened(writer, readers, circuits, stack.pop_all())
         return self
@@ -300,11 +307,13 @@ class SQLStorage:
         return await self.write(keeping.delete_object, object_id, user_id, token_id)
 
 
-def _prepare(connection: Connection, clock: Clock) -> Circuits:
-    """Tables, system accounts and the user ``root``: all there when this returns, whoever made them."""
+def _prepare(connection: Connection, clock: Clock, seals: Seals) -> Circuits:
+    """Tables, system accounts and the user ``root``: all there when this returns, whoever made them; and no secret in
+    clear."""
     opening.prepare(connection)
     circuits = ledger.system_circuits(connection)
     if tokens.find_user(connection, "root") is None:
         tokens.add_user(connection, "root", "default", True, None, circuits, clock)
         channels.move_revision(connection)
+    seals.prepare(connection)
     return circuits
