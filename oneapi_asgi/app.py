@@ -80,6 +80,7 @@ def open_storage(settings: Settings) -> Storage:
         from .storage.sql import SQLStorage, key_file
         from .storage.vault import KeyFile, Vault
     need_driver(url.scheme)
+    _need("standalone", "cryptography")  # it is imported with the first secret
     vault = Vault(key, old_keys) if key is not None else KeyFile(key_file(url.reveal()), old_keys)
     return SQLStorage(url.reveal(), vault=vault)
 

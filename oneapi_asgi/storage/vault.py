@@ -19,13 +19,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING
 
 from ..keys import encryption_key, new_encryption_key
 from ..models import Secret
 from . import StorageError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 __all__ = ["KeyFile", "Vault", "key_id_of", "sealed_by", "unknown_key"]
 
@@ -71,17 +72,18 @@ class Vault:
         current = encryption_key(key.reveal())
         self.key_id = key_id_of(current)
         every = (current, *(encryption_key(old.reveal()) for old in old_keys))
-        self._ciphers = {key_id_of(one): AESGCM(one) for one in every}
+        self._keys = {key_id_of(one): one for one in every}
+        self._ciphers: dict[str, AESGCM] = {}
 
     @property
     def key_ids(self) -> tuple[str, ...]:
         """Of all that it can open, the one it seals with first."""
-        return tuple(self._ciphers)
+        return tuple(self._keys)
 
     def seal(self, text: str, place: str) -> str:
         """``place`` is where it is kept, and part of the seal: nobody can open it as if it were kept elsewhere."""
         nonce = secrets.token_bytes(_NONCE)
-        sealed = self._ciphers[self.key_id].encrypt(nonce, text.encode(), place.encode())
+        sealed = self._cipher(self.key_id).encrypt(nonce, text.encode(), place.encode())
         return f"v1:{self.key_id}:{urlsafe_b64encode(nonce + sealed).decode()}"
 
     def open(self, text: str, place: str) -> str:
@@ -92,17 +94,27 @@ class Vault:
         form = _FORM.fullmatch(text)
         if form is None:
             return text
-        cipher = self._ciphers.get(form[1])
-        if cipher is None:
+        if form[1] not in self._keys:
             raise unknown_key(form[1], self.key_ids)
+        from cryptography.exceptions import InvalidTag  # as below
+
         try:
             sealed = urlsafe_b64decode(form[2])
-            return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], place.encode()).decode()
+            return self._cipher(form[1]).decrypt(sealed[:_NONCE], sealed[_NONCE:], place.encode()).decode()
         except (InvalidTag, ValueError):
             raise StorageError(
                 f"what is kept as {place} was sealed elsewhere, or changed since: set that secret anew, or restore the "
                 "database from a backup"
             ) from None
+
+    def _cipher(self, key_id: str) -> AESGCM:
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            # Imported late: it is 7 MB, which are not needed until there is a secret.
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+            cipher = self._ciphers[key_id] = AESGCM(self._keys[key_id])
+        return cipher
 
 
 class KeyFile:

@@ -29,7 +29,19 @@ from ..vault import KeyFile, Vault, sealed_by, unknown_key
 from .desk.schema import options
 from .schema import channels, meta, users
 
-__all__ = ["SEALED", "Sealed", "Seals", "adopt_key", "reseal", "seal", "sealed", "secrets_of", "unseal", "unsealed"]
+__all__ = [
+    "SEALED",
+    "Sealed",
+    "Seals",
+    "adopt_key",
+    "key_to_seal",
+    "reseal",
+    "seal",
+    "sealed",
+    "secrets_of",
+    "unseal",
+    "unsealed",
+]
 
 _OPTION = "seals"
 _KEY = "key"
@@ -229,6 +241,14 @@ def reseal(connection: Connection, one: Sealed, beginning: str) -> int:
     for row in sealed(connection, table, unsealed(connection, table, rows)):
         connection.execute(update(table).where(key == row.pop(one.key)).values(row))
     return len(rows)
+
+
+def key_to_seal(connection: Connection) -> str:
+    """The id of the key that is sealed with from now on.
+
+    :raises StorageError: the database is sealed with a key that is not here
+    """
+    return _seals(connection).to_seal(connection).key_id
 
 
 def adopt_key(connection: Connection, key_id: str) -> None:
