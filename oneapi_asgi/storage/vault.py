@@ -14,7 +14,8 @@ import logging
 import os
 import re
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64encode
+from binascii import a2b_base64
 from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
@@ -32,7 +33,7 @@ __all__ = ["KeyFile", "Vault", "key_id_of", "sealed_by", "unknown_key"]
 
 _log = logging.getLogger(__name__)
 
-_FORM = re.compile(r"v1:([0-9a-f]{12}):([A-Za-z0-9_-]{38,}={0,2})")
+_FORM = re.compile(r"v1:([0-9a-f]{12}):([A-Za-z0-9+/]{38,}={0,2})")
 """At least a nonce and a tag: 28 bytes."""
 
 _NONCE = 12
@@ -84,7 +85,7 @@ class Vault:
         """``place`` is where it is kept, and part of the seal: nobody can open it as if it were kept elsewhere."""
         nonce = secrets.token_bytes(_NONCE)
         sealed = self._cipher(self.key_id).encrypt(nonce, text.encode(), place.encode())
-        return f"v1:{self.key_id}:{urlsafe_b64encode(nonce + sealed).decode()}"
+        return f"v1:{self.key_id}:{b64encode(nonce + sealed).decode()}"
 
     def open(self, text: str, place: str) -> str:
         """What was sealed; a text that is in clear as it is, since older versions wrote such.
@@ -99,7 +100,7 @@ class Vault:
         from cryptography.exceptions import InvalidTag  # as below
 
         try:
-            sealed = urlsafe_b64decode(form[2])
+            sealed = a2b_base64(form[2])
             return self._cipher(form[1]).decrypt(sealed[:_NONCE], sealed[_NONCE:], place.encode()).decode()
         except (InvalidTag, ValueError):
             raise StorageError(

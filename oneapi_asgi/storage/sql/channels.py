@@ -62,7 +62,9 @@ def move_revision(connection: Connection) -> None:
 
 
 def list_channels(connection: Connection) -> list[Channel]:
-    rows = connection.execute(select(channels).order_by(channels.c.id)).mappings()
+    found = connection.execute(select(channels).order_by(channels.c.id))
+    names = tuple(found.keys())
+    rows = (dict(zip(names, row, strict=True)) for row in found.all())  # each value of a mapping would be looked up
     return [channel_of(row) for row in unsealed(connection, channels, rows)]
 
 

@@ -99,14 +99,17 @@ class Seals:
         """The execution options of connections with this vault."""
         return {_OPTION: self}
 
-    def to_open(self, key_id: str) -> Vault:
+    def open(self, kept: str, place: str) -> str:
         """
-        :raises StorageError: there is no key yet
+        :raises StorageError: it cannot be opened with what is here
         """
-        vault = self._look()
-        if vault is None:
-            raise unknown_key(key_id, (), self._where)
-        return vault
+        vault = self._vault or self._look()
+        if vault is not None:
+            return vault.open(kept, place)
+        key_id = sealed_by(kept)
+        if key_id is None:
+            return kept
+        raise unknown_key(key_id, (), self._where)
 
     def to_seal(self, connection: Connection) -> Vault:
         """
@@ -185,10 +188,9 @@ def unsealed(connection: Connection, table: Table, rows: Iterable[Mapping[Any, A
     for row in rows:
         values = dict(row)
         for name in one.columns:
-            kept = values.get(name) or ""
-            key_id = sealed_by(kept)
-            if key_id is not None:
-                values[name] = seals.to_open(key_id).open(kept, one.place(values[one.key], name))
+            kept = values.get(name)
+            if kept and kept not in _EMPTY:
+                values[name] = seals.open(kept, one.place(values[one.key], name))
         yield values
 
 
