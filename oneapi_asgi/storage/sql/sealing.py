@@ -34,7 +34,9 @@ __all__ = [
     "Sealed",
     "Seals",
     "adopt_key",
+    "key_here",
     "key_to_seal",
+    "noted_key",
     "reseal",
     "seal",
     "sealed",
@@ -115,16 +117,20 @@ class Seals:
         """
         :raises StorageError: the database is sealed with a key that is not here
         """
-        found = _noted_key(connection)
+        found = noted_key(connection)
         if found is None:
             _wait_for_turn(connection)
-            found = _noted_key(connection)
+            found = noted_key(connection)
         vault = self._fitting(found)
         if vault is None:
             vault = self._make()
         if found is None:
             connection.execute(insert(meta).values(name=_KEY, value=int(vault.key_id, 16)))
         return vault
+
+    def knows(self, key_id: str) -> bool:
+        vault = self._look()
+        return vault is not None and key_id in vault.key_ids
 
     def prepare(self, connection: Connection) -> None:
         """At the start, when the tables are there: see that the key fits, and seal what an older version left in clear.
@@ -166,7 +172,8 @@ def _seals(connection: Connection) -> Seals:
     return found
 
 
-def _noted_key(connection: Connection) -> str | None:
+def noted_key(connection: Connection) -> str | None:
+    """The id of the key that a database is sealed with; None as long as nothing is."""
     number = connection.scalar(select(meta.c.value).where(meta.c.name == _KEY))
     return None if number is None else f"{number:012x}"
 
@@ -251,6 +258,10 @@ def key_to_seal(connection: Connection) -> str:
     :raises StorageError: the database is sealed with a key that is not here
     """
     return _seals(connection).to_seal(connection).key_id
+
+
+def key_here(connection: Connection, key_id: str) -> bool:
+    return _seals(connection).knows(key_id)
 
 
 def adopt_key(connection: Connection, key_id: str) -> None:

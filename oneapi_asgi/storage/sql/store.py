@@ -134,6 +134,15 @@ class SQLStorage:
 
         return await self._open.writer.run(transfer, long=True)
 
+    async def snapshot(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
+        """As ``read``, and all that it reads is of one moment, however long it takes."""
+
+        def look(connection: Connection) -> T:
+            take_snapshot(connection)
+            return work(connection, *args, **options)
+
+        return await self._open.readers.run(look, long=True)
+
     async def pulse(self) -> Pulse:
         return await self.read(channels.pulse, self._clock)
 
@@ -155,11 +164,7 @@ class SQLStorage:
         await self.write(ledger.credit, account, amount, self._open.circuits, self._clock)
 
     async def audit(self) -> Sequence[Difference]:
-        def look(connection: Connection) -> Sequence[Difference]:
-            take_snapshot(connection)
-            return audit(connection, self._clock)
-
-        return await self._open.readers.run(look, long=True)
+        return await self.snapshot(audit, self._clock)
 
     async def open_budgets(self, wanted: Sequence[tuple[int, str]]) -> Sequence[int | None]:
         return await self.write(limits.open_budgets, wanted, self._open.circuits, self._clock)
