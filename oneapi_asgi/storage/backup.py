@@ -223,20 +223,30 @@ class BackupReader:
             if line.startswith(b"["):
                 rows.append(self._decoded(line, list[object]))
             if table is not None and rows and (len(rows) >= _AT_ONCE or line.startswith(b"{")):
-                yield table.table, table.columns, self._counted(tally, rows)
+                yield table.table, table.columns, self._counted(tally, table, rows)
                 rows = []
             if line.startswith(b"{"):
-                table = self._decoded(line, _Table)
-                tally.begin(table.table, table.columns)
+                table = self._begun(tally, line)
         if table is not None and rows:
-            yield table.table, table.columns, self._counted(tally, rows)
+            yield table.table, table.columns, self._counted(tally, table, rows)
         self._end(line, tally)
 
-    def _counted(self, tally: Tally, rows: list[list[object]]) -> list[list[object]]:
+    def _begun(self, tally: Tally, line: bytes) -> _Table:
+        table = self._decoded(line, _Table)
+        try:
+            tally.begin(table.table, table.columns)
+        except ValueError:
+            raise self._damaged(f"{table.table} has not the columns that hold its money") from None
+        return table
+
+    def _counted(self, tally: Tally, table: _Table, rows: list[list[object]]) -> list[list[object]]:
+        fault = f"the values of a row of {table.table} are not those of its columns"
+        if any(len(row) != len(table.columns) for row in rows):
+            raise self._damaged(fault)
         try:
             tally.add(rows)
-        except (IndexError, ValueError):
-            raise self._damaged("a row has not the values that its table has columns") from None
+        except ValueError:
+            raise self._damaged(fault) from None
         return rows
 
     def _end(self, line: bytes, tally: Tally) -> None:
