@@ -68,8 +68,9 @@ _EXPOSED = (
 """Headers of an answer that a page in a browser may read."""
 
 
-def open_storage(settings: Settings) -> Storage:
-    """The storage that the settings name, not opened yet: ``async with`` opens it.
+def open_storage(settings: Settings, *, lost_key: bool = False) -> Storage:
+    """The storage that the settings name, not opened yet: ``async with`` opens it, with ``lost_key`` even if secrets
+    in it are sealed with a key that the settings do not have.
 
     :raises MissingExtra: it needs what is not installed
     """
@@ -82,7 +83,7 @@ def open_storage(settings: Settings) -> Storage:
     need_driver(url.scheme)
     _need("standalone", "cryptography")  # it is imported with the first secret
     vault = Vault(key, old_keys) if key is not None else KeyFile(key_file(url.reveal()), old_keys)
-    return SQLStorage(url.reveal(), vault=vault)
+    return SQLStorage(url.reveal(), vault=vault, lost_key=lost_key)
 
 
 def need_driver(scheme: str) -> None:

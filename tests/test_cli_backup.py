@@ -89,6 +89,18 @@ def test_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row["keys"] for row in rows("channel", "list")] == [["…6789"]]
 
 
+def test_a_lost_key() -> None:
+    run("channel", "add", "main", "--key", KEY)
+    Path("oneapi.key").unlink()
+    assert "sealed with the key" in run("channel", "list", code=1).stderr
+    assert "drop-lost" in run("channel", "list", code=1).stderr
+    run("keys", "drop-lost", typed="n\n", code=1)
+    assert "sealed with the key" in run("channel", "list", code=1).stderr
+    assert "1 rows" in run("keys", "drop-lost", typed="y\n").stdout
+    assert [(row["name"], row["enabled"]) for row in rows("channel", "list")] == [("main", False)]
+    assert "0 rows" in run("keys", "drop-lost", "--yes").stdout
+
+
 def test_new_keys_are_keys() -> None:
     made = {run("keys", "new").stdout.strip() for _ in range(3)}
     assert len(made) == 3

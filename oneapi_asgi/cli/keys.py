@@ -51,3 +51,29 @@ def rotate(config: Path | None) -> None:
     done = operate(settings_of(config), work)
     click.echo(f"{done.rows} rows sealed anew; all secrets are sealed with the key {done.key_id}")
     click.echo("backups that were made before need the old key: keep it as long as them", err=True)
+
+
+@keys.command("drop-lost")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+def drop_lost(yes: bool, config: Path | None) -> None:
+    """Give up the secrets whose key is lost, so that gateways start again, with the key that the settings have.
+
+    Channels without their keys are switched off, options without their secrets are unset, and second factors of users
+    are gone. Users, tokens and money are not concerned.
+    """
+    settings = settings_of(config)
+    if not yes:
+        click.confirm("Secrets that no key of the settings opens are deleted. Is their key lost for good?", abort=True)
+
+    async def work(storage: Storage) -> int:
+        from ..storage.sql import sealing
+
+        return await cast("SQLStorage", storage).administer(sealing.drop_lost)
+
+    rows = operate(settings, work, lost_key=True)
+    click.echo(f"{rows} rows lost their secrets")
+    if rows:
+        click.echo(
+            "oneapi-asgi channel list shows the channels that are off; channel set gives them new keys", err=True
+        )

@@ -58,7 +58,8 @@ def unknown_key(key_id: str, have: Iterable[str], where: str = "") -> StorageErr
     return StorageError(
         f"the secrets in this database are sealed with the key {key_id}, and the keys here are: {known}{file}. Name "
         "that key in [storage] encryption_key, or in old_encryption_keys beside a newer one; where nobody set one it "
-        "is in the file oneapi.key, beside the database or where the gateway was first started"
+        "is in the file oneapi.key, beside the database or where the gateway was first started. If it is lost for "
+        "good, oneapi-asgi keys drop-lost gives up what it sealed"
     )
 
 

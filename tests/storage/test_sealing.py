@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from oneapi_asgi.storage.sql.desk.members import SQLMembers
 from oneapi_asgi.storage.sql.desk.options import SQLOptions
 from oneapi_asgi.storage.sql.rotating import rotate_keys
 from oneapi_asgi.storage.sql.schema import channels, metadata, users
-from oneapi_asgi.storage.sql.sealing import seal, sealed
+from oneapi_asgi.storage.sql.sealing import drop_lost, seal, sealed
 from oneapi_asgi.storage.vault import KeyFile, Vault
 
 KEY, NEW = new_encryption_key(), new_encryption_key()
@@ -236,3 +237,29 @@ async def test_rotation_without_the_old_key_changes_nothing(url: str) -> None:
     assert OLD.key_id in await refused(url, ONLY_NEW)
     async with SQLStorage(url, vault=OLD) as storage:
         assert await read(storage) == WHOLE
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_what_a_lost_key_sealed_can_be_given_up(url: str, lost: bool) -> None:
+    async with SQLStorage(url, vault=OLD) as storage:
+        await fill(storage)
+        before = await storage.list_tokens()
+    async with SQLStorage(url, vault=ONLY_NEW if lost else BOTH, lost_key=True) as storage:
+        with pytest.raises(StorageError, match=OLD.key_id) if lost else nullcontext():
+            await storage.list_channels()
+        assert await storage.administer(drop_lost) == (5 if lost else 0)
+    async with SQLStorage(url, vault=ONLY_NEW if lost else BOTH) as storage:
+        if not lost:
+            assert await read(storage) == WHOLE
+            return
+        found = {
+            one.name: (one.api_keys, one.enabled, bool(one.disabled_because)) for one in await storage.list_channels()
+        }
+        assert found == {"one": ((), False, True), "none": ((), True, False), "file": ((), False, True)}
+        assert await SQLOptions(storage).get_options() == {"SystemName": OPTIONS["SystemName"]}
+        ann = await SQLMembers(storage).member_named("ann")
+        assert ann is not None
+        assert not ann.has_totp
+        assert await storage.list_tokens() == before
+        await storage.declare([Channel(id=0, name="file", api_keys=(THREE,))], [])
+        assert [(one.api_keys, one.enabled) for one in await storage.list_channels()][-1] == ((THREE,), True)

@@ -6,15 +6,18 @@ that a database is sealed with is noted in ``meta`` as well, so that a process w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Delete,
     Table,
+    Update,
     and_,
+    delete,
     insert,
     literal_column,
     or_,
@@ -34,6 +37,7 @@ __all__ = [
     "Sealed",
     "Seals",
     "adopt_key",
+    "drop_lost",
     "key_here",
     "key_to_seal",
     "noted_key",
@@ -89,11 +93,12 @@ SEALED: Mapping[str, Sealed] = {
 class Seals:
     """The vault of a storage. One that it was given has to fit the database from the start on; without, a key file is
     looked for when there is something to open, and made when there is something to seal: who keeps no secrets here
-    need not care for a key."""
+    need not care for a key. Where the database's own key is ``lost`` nothing is looked at before it is asked for."""
 
-    def __init__(self, source: Vault | KeyFile, *, given: bool) -> None:
+    def __init__(self, source: Vault | KeyFile, *, given: bool, lost: bool) -> None:
         self._source = source
         self._given = given
+        self._lost = lost
         self._vault = source if isinstance(source, Vault) else None
 
     @property
@@ -121,9 +126,8 @@ class Seals:
         if found is None:
             _wait_for_turn(connection)
             found = noted_key(connection)
-        vault = self._fitting(found)
-        if vault is None:
-            vault = self._make()
+        self._check(found)
+        vault = self.newest()
         if found is None:
             connection.execute(insert(meta).values(name=_KEY, value=int(vault.key_id, 16)))
         return vault
@@ -137,28 +141,31 @@ class Seals:
 
         :raises StorageError: the database is sealed with a key that is not here
         """
+        if self._lost:
+            return
         if self._given:
             self.to_seal(connection)
         for one in SEALED.values():
             while one.table is not users and reseal(connection, one, "v1:"):
                 pass  # users are many, and no version kept a secret of theirs in clear
 
-    def _fitting(self, key_id: str | None) -> Vault | None:
+    def newest(self) -> Vault:
+        """The vault, with a key file that is made if it is missing."""
         vault = self._look()
-        if key_id is None or (vault is not None and key_id in vault.key_ids):
-            return vault
-        if vault is None and isinstance(self._source, KeyFile) and key_id in self._source.old_key_ids:
-            return None
-        raise unknown_key(key_id, vault.key_ids if vault else (), self._where)
+        if vault is None:
+            assert isinstance(self._source, KeyFile)  # noqa: S101 - a vault that was given is there
+            vault = self._vault = self._source.make()
+        return vault
+
+    def _check(self, key_id: str | None) -> None:
+        vault = self._look()
+        old = self._source.old_key_ids if isinstance(self._source, KeyFile) else ()
+        if key_id is not None and key_id not in (vault.key_ids if vault else old):
+            raise unknown_key(key_id, vault.key_ids if vault else old, self._where)
 
     def _look(self) -> Vault | None:
         if self._vault is None and isinstance(self._source, KeyFile):
             self._vault = self._source.read()
-        return self._vault
-
-    def _make(self) -> Vault:
-        assert isinstance(self._source, KeyFile)  # noqa: S101 - a vault that was given is there
-        self._vault = self._source.make()
         return self._vault
 
     @property
@@ -258,6 +265,35 @@ def key_to_seal(connection: Connection) -> str:
     :raises StorageError: the database is sealed with a key that is not here
     """
     return _seals(connection).to_seal(connection).key_id
+
+
+def drop_lost(connection: Connection) -> int:
+    """Give up what was sealed with other keys than those that are here, and seal with the newest of these from now on:
+    how many rows lost a secret. Channels without their keys are switched off."""
+    lost, vault = 0, _seals(connection).newest()
+    for one in SEALED.values():
+        table, key = one.table, one.table.c[one.key]
+        found = connection.execute(select(key, *[table.c[name] for name in one.columns]).where(one.where))
+        for row in found.mappings().all():
+            gone = [name for name in one.columns if sealed_by(row[name] or "") not in (None, *vault.key_ids)]
+            if gone:
+                connection.execute(_DROPPED[table.name](gone).where(key == row[one.key]))
+                lost += 1
+    adopt_key(connection, vault.key_id)
+    return lost
+
+
+def _without_keys(gone: Sequence[str]) -> Update:
+    """A channel whose headers alone are lost would be asked without them: it is off as well."""
+    because = {"enabled": False, "disabled_because": "the key that its secrets were sealed with is lost"}
+    return update(channels).values({name: "[]" if name == "api_keys" else None for name in gone} | because)
+
+
+_DROPPED: Mapping[str, Callable[[Sequence[str]], Update | Delete]] = {
+    "channels": _without_keys,
+    "options": lambda _: delete(options),
+    "users": lambda _: update(users).values(totp=None),
+}
 
 
 def key_here(connection: Connection, key_id: str) -> bool:

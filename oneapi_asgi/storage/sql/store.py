@@ -54,14 +54,17 @@ class SQLStorage:
 
     ``vault`` seals what has to be kept secret and read again: keys of channels, secrets among options. Without one a
     key is kept in ``oneapi.key``, beside the file of SQLite or in the working directory, and made once there is
-    something to seal; replicas on several machines, or in several folders, need to be given the same.
+    something to seal; replicas on several machines, or in several folders, need to be given the same. With
+    ``lost_key`` it is opened though the key that it is sealed with is not there, to give up what cannot be opened.
 
     To be opened with ``async with``.
     """
 
-    def __init__(self, url: str, *, clock: Clock = _exactly, vault: Vault | KeyFile | None = None) -> None:
+    def __init__(
+        self, url: str, *, clock: Clock = _exactly, vault: Vault | KeyFile | None = None, lost_key: bool = False
+    ) -> None:
         self._url = opening.parse(url)
-        self._seals = Seals(vault or KeyFile(opening.key_file(url)), given=vault is not None)
+        self._seals = Seals(vault or KeyFile(opening.key_file(url)), given=vault is not None, lost=lost_key)
         self._clock = clock
         self._opened: _Opened | None = None
         self._tokens = Gathering(self._find_tokens)
