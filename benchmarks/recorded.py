@@ -72,7 +72,7 @@ def calls(count: int) -> Iterator[CallRecord]:
 async def copy_first_day(url: str, days: range) -> None:
     """The first day's records and totals again, on each of these. Without indexes meanwhile: on servers with little
     memory it would take hours."""
-    writer, readers = opening.runners(opening.parse(url))
+    writer, readers = opening.runners(opening.parse(url), {})
     indexes = list(records.indexes)
     steps: list[Callable[[Connection], Any]] = [
         *[index.drop for index in indexes],

@@ -68,18 +68,22 @@ _EXPOSED = (
 """Headers of an answer that a page in a browser may read."""
 
 
-def open_storage(settings: Settings) -> Storage:
-    """The storage that the settings name, not opened yet: ``async with`` opens it.
+def open_storage(settings: Settings, *, lost_key: bool = False) -> Storage:
+    """The storage that the settings name, not opened yet: ``async with`` opens it, with ``lost_key`` even if secrets
+    in it are sealed with a key that the settings do not have.
 
     :raises MissingExtra: it needs what is not installed
     """
     if settings.storage.in_memory:
         return MemoryStorage()
-    url = settings.storage.url
+    url, key, old_keys = settings.storage.url, settings.storage.encryption_key, settings.storage.old_encryption_keys
     with needs("standalone"):
-        from .storage.sql import SQLStorage
+        from .storage.sql import SQLStorage, key_file
+        from .storage.vault import KeyFile, Vault
     need_driver(url.scheme)
-    return SQLStorage(url.reveal())
+    _need("standalone", "cryptography")  # it is imported with the first secret
+    vault = Vault(key, old_keys) if key is not None else KeyFile(key_file(url.reveal()), old_keys)
+    return SQLStorage(url.reveal(), vault=vault, lost_key=lost_key)
 
 
 def need_driver(scheme: str) -> None:

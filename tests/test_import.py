@@ -23,6 +23,7 @@ EXTRAS = [
     "alembic",
     "botocore",
     "click",
+    "cryptography",
     "genai_prices",
     "httptools",
     "jwt",

@@ -19,6 +19,7 @@ from serving import COMMAND, free_port, serving
 
 import oneapi_asgi
 from oneapi_asgi.cli.root import root
+from oneapi_asgi.keys import new_encryption_key
 from oneapi_asgi.models import NANO
 from oneapi_asgi.settings import load_settings
 from oneapi_asgi.testing import FakeUpstream, StreamingClient
@@ -147,7 +148,8 @@ def test_configuration(tmp_path: Path) -> None:
     (text,) = blocks("Configuration", "toml")
     config = tmp_path / "oneapi.toml"
     config.write_text(text, encoding="utf-8")
-    settings = load_settings(config, {**KEYS, "REDIS_URL": "redis://127.0.0.1:6379/0"})
+    environ = {"REDIS_URL": "redis://127.0.0.1:6379/0", "ENCRYPTION_KEY": new_encryption_key().reveal()}
+    settings = load_settings(config, {**KEYS, **environ})
     assert [channel.name for channel in settings.channels] == ["openai", "own-server"]
     assert settings.tokens[0].quota_usd == 10 * NANO
     assert settings.prices[0].output == NANO * 2 // 5
@@ -165,6 +167,15 @@ async def test_limits_by_command(tmp_path: Path) -> None:
     said = await _shell(f'export PATH="{Path(sys.executable).parent}:$PATH"\n{commands}', tmp_path)
     assert "limit of token *: 60 requests per minute, 4 calls at once\n" in said
     assert "limit of user root: $50 per month\n" in said
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="the commands are for bash")
+async def test_backups_by_command(tmp_path: Path) -> None:
+    (commands,) = blocks("Secrets, and backups", "sh")
+    (tmp_path / "elsewhere").mkdir()
+    said = await _shell(f'export PATH="{Path(sys.executable).parent}:$PATH"\n{commands}', tmp_path)
+    assert "rows restored" in said
+    assert str(tmp_path / "oneapi.key") in said
 
 
 def test_commands_of_the_table_exist() -> None:

@@ -13,12 +13,10 @@ import msgspec
 
 from ..ports import Storage
 from .session import config_option, operate, settings_of
-from .show import dollars, json_option, show
+from .show import dollars, json_option, progress_bar, show
 from .values import Moment
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from ..desk.moving import Cargo, Moved, Remark
     from ..moving import Reader
     from ..storage.sql import SQLStorage
@@ -103,7 +101,7 @@ async def _log(rows: Source, store: SQLMoving, cargo: Cargo, moved: Moved, *, ke
         return await rows.count("logs")
     names = {(moved.users[key.owner], key.name): moved.tokens[key.id] for key in cargo.keys if key.id in moved.tokens}
     last, count = 0, 0
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("log", total=await rows.count("logs"))
         while page := await rows.rows("logs", after=last, limit=_AT_ONCE):
             recent = [row for row in page if since is None or whole(row, "created_at") >= since]
@@ -113,15 +111,6 @@ async def _log(rows: Source, store: SQLMoving, cargo: Cargo, moved: Moved, *, ke
             last, count = int(str(page[-1]["id"])), count + len(calls) + len(events)
             progress.advance(task, len(page))
     return count
-
-
-def _progress() -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def _tables(reader: Reader, moved: Moved, calls: int) -> Iterator[dict[str, object]]:

@@ -6,8 +6,10 @@ import click
 
 from .. import __version__
 from .audit import audit
+from .backup import backup, restore
 from .channel import channel
 from .code import code
+from .keys import keys
 from .limit import limit
 from .moving import move
 from .price import price
@@ -30,5 +32,5 @@ def root() -> None:
     """
 
 
-for command in (serve, channel, token, user, limit, price, providers, record, code, audit, move):
+for command in (serve, channel, token, user, limit, price, providers, record, code, audit, backup, restore, move, keys):
     root.add_command(command)

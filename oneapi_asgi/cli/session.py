@@ -98,9 +98,9 @@ def read_options(kind: type[S], options: Mapping[str, object], flags: Mapping[st
         raise WrongSettings(str(error)) from None
 
 
-def operate(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:
+def operate(settings: Settings, work: Callable[[Storage], Awaitable[T]], *, lost_key: bool = False) -> T:
     """Do something with the storage, and tell running gateways if it changed anything. What the storage refuses is told
-    without a traceback."""
+    without a traceback. ``lost_key`` as of ``app.open_storage``."""
     if settings.storage.in_memory:
         raise WrongSettings(
             'storage.url = "memory:": nothing would be kept; declare channels and tokens in the settings, or set '
@@ -113,7 +113,7 @@ def operate(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:
     announce = announcer(settings)  # what it lacks is told now: once the work is done, its result must not get lost
 
     async def run() -> T:
-        async with open_storage(settings) as storage:
+        async with open_storage(settings, lost_key=lost_key) as storage:
             before = await storage.pulse()
             result = await work(storage)
             if announce is not None:

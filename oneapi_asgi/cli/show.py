@@ -6,11 +6,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-__all__ = ["dollars", "json_option", "show", "when"]
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["dollars", "json_option", "progress_bar", "show", "when"]
 
 _NOTHING = "–"
 _SHORT = 20  # cells that keep their line on a narrow terminal
@@ -76,3 +80,13 @@ def dollars(nano: int | None) -> str | None:
 
 def when(moment: float | None) -> str | None:
     return None if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def progress_bar() -> Progress:
+    """On a terminal; elsewhere nothing is shown."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal)

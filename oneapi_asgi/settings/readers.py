@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from ..keys import encryption_key
 from ..models import NANO, Secret
 from ..providers.catalog import CATALOG, find_provider
 from ..strategies import STRATEGIES
@@ -24,6 +25,7 @@ __all__ = [
     "Reader",
     "base_url",
     "choice",
+    "cipher_key",
     "dialect",
     "dollars",
     "flag",
@@ -245,6 +247,16 @@ def secret(value: object, at: Place) -> Secret:
     if not visible(found):
         fault = "must be visible ASCII characters, without spaces"
         raise at.wrong(value, f"what is there {fault}") if reference else at.mistake(fault)
+    return Secret(found)
+
+
+def cipher_key(value: object, at: Place) -> Secret:
+    """A key that secrets are sealed with, or where it is."""
+    found, reference = referenced(value, at)
+    try:
+        encryption_key(found)
+    except ValueError as error:
+        raise (at.wrong(value, f"what is there {error}") if reference else at.mistake(str(error))) from None
     return Secret(found)
 
 

@@ -10,12 +10,14 @@ from typing import Annotated, Literal
 
 from msgspec import Struct
 
+from ..models import Secret
 from ..pace import Pacing
 from ..strategies import StrategyName
 from ..upstream import Timeouts
 from .places import Place, SettingsError
 from .readers import (
     choice,
+    cipher_key,
     dollars,
     flag,
     host,
@@ -90,13 +92,16 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
 class StorageSettings(Struct, frozen=True, kw_only=True):
     """``redis`` is what replicas share beside the database, ``replicas`` how many gateways share both, at least.
     Records are kept for ``retention_days``; None for ever. ``spool`` is the folder for settlements that the database
-    does not take."""
+    does not take. Secrets in the database are sealed with ``encryption_key`` (None: with that of a file), and opened
+    with the ``old_encryption_keys`` as well."""
 
     url: Annotated[SecretUrl, storage_url] = SecretUrl("sqlite:///oneapi.db")
     redis: Annotated[SecretUrl | None, redis_url] = None
     replicas: Annotated[int, whole(1, 1000)] = 1
     retention_days: Annotated[int | None, whole(1, 36_500)] = None
     spool: Annotated[str, text] = "oneapi.spool"
+    encryption_key: Annotated[Secret | None, cipher_key] = None
+    old_encryption_keys: Annotated[tuple[Secret, ...], listed(cipher_key)] = ()
 
     @property
     def in_memory(self) -> bool:

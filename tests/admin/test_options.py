@@ -12,10 +12,14 @@ from servers.prepared import Prepared
 from oneapi_asgi.admin.options import OptionRoutes, Options
 from oneapi_asgi.desk.options import ELSEWHERE, OPTIONS, REQUIRES, check_option
 from oneapi_asgi.desk.roles import Role
+from oneapi_asgi.keys import new_encryption_key
 from oneapi_asgi.storage.sql import SQLStorage
 from oneapi_asgi.storage.sql.desk.options import SQLOptions
+from oneapi_asgi.storage.vault import Vault
 
 from .rig import Written, as_, asked
+
+VAULT = Vault(new_encryption_key())
 
 # All that One API has.
 ONE_API = """
@@ -180,17 +184,13 @@ async def test_a_change_elsewhere_holds_after_a_while() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_databases(kind: Kind, tmp_path: Path, prepared: Prepared) -> None:
     with prepared(kind, tmp_path) as url:
-        async with SQLStorage(url) as storage:
-            store = SQLOptions(
-                storage,
-                seal=lambda name, value: f"{name}|{value[::-1]}",
-                unseal=lambda name, value: value.removeprefix(f"{name}|")[::-1],
-            )
+        async with SQLStorage(url, vault=VAULT) as storage:
+            store = SQLOptions(storage)
             assert await store.get_options() == {}
             nasty = "';DROP TABLE options;--\\ \"` %_ 🙂"
             await store.set_options({"Notice": nasty, "SMTPToken": "canary", "AlertWebhookSecret": ""})
             await store.set_options({"SMTPToken": "canary2"})
             expected = {"Notice": nasty, "SMTPToken": "canary2", "AlertWebhookSecret": ""}
             assert await store.get_options() == expected
-        kept = rows(url, "SELECT value FROM options WHERE name = 'SMTPToken'")
-        assert kept == [("SMTPToken|2yranac",)]
+        ((kept,),) = rows(url, "SELECT value FROM options WHERE name = 'SMTPToken'")
+        assert VAULT.open(kept, "options/SMTPToken/value") == "canary2" != kept

@@ -122,7 +122,7 @@ def _save(connection: Connection, row: RowMapping, **changed: int) -> None:
 
 @asynccontextmanager
 async def older(url: str) -> AsyncIterator[Older]:
-    writer, readers = opening.runners(opening.parse(url))
+    writer, readers = opening.runners(opening.parse(url), {})
     await writer.start()
     try:
         version = Older(writer)

@@ -314,7 +314,7 @@ async def test_closing_waits_for_what_was_queued(database: str) -> None:
 
 
 async def test_a_closed_writer_says_so(tmp_path: Path) -> None:
-    writer = Workers(partial(connect_writer, parse(f"sqlite:///{tmp_path}/test.db")))
+    writer = Workers(partial(connect_writer, parse(f"sqlite:///{tmp_path}/test.db"), {}))
     await writer.start()
     await writer.close()
     with pytest.raises(RuntimeError, match="closed"):

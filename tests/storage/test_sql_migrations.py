@@ -90,7 +90,7 @@ def first_schema(url: str) -> None:
     from alembic import command
 
     async def make() -> None:
-        writer, readers = opening.runners(opening.parse(url))
+        writer, readers = opening.runners(opening.parse(url), {})
         await writer.start()
         try:
             await writer.run(migrate, long=True)

@@ -142,7 +142,7 @@ def test_many_connections_to_new_files_at_once(tmp_path: Path) -> None:
     def connect(_: int) -> None:
         for number in range(200):
             barrier.wait(10)
-            with closing(sqlite.connect_writer(opening.parse(f"sqlite:///{tmp_path}/{number}.db"))) as connection:
+            with closing(sqlite.connect_writer(opening.parse(f"sqlite:///{tmp_path}/{number}.db"), {})) as connection:
                 assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
     with ThreadPoolExecutor(4) as pool:

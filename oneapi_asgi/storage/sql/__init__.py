@@ -1,11 +1,12 @@
-"""``SQLStorage``: everything in one database, SQLite for now.
+"""``SQLStorage``: everything in one database, whose secrets are sealed with a key that is kept elsewhere.
 
-Needs the extra ``standalone`` (SQLAlchemy, Alembic). Money is exact under any number of processes that share
-the file: every write is one short transaction that takes the write lock first.
+Needs the extra ``standalone`` (SQLAlchemy, Alembic, cryptography). Money is exact under any number of processes that
+share the database.
 """
 
 from __future__ import annotations
 
+from .opening import key_file
 from .store import SQLStorage
 
-__all__ = ["SQLStorage"]
+__all__ = ["SQLStorage", "key_file"]

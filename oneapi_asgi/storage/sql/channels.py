@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from .rows import (
     price_text,
 )
 from .schema import channels, meta, prices
+from .sealing import SEALED, sealed, secrets_of, unsealed
 from .statements import Change, Insertion, cursor
 
 __all__ = [
@@ -51,6 +52,10 @@ _FACTS = {*Channel.__struct_fields__, "declared"} - {"id"}
 _COLUMNS = tuple(column.name for column in channels.columns if column.name in _FACTS)
 _in_order = itemgetter(*_COLUMNS)
 _INSERT_CHANNELS = Insertion(channels, *_COLUMNS)
+_NO_SECRETS = dict.fromkeys(SEALED["channels"].columns) | {"api_keys": "[]"}
+"""Until a row has a number, which its secrets are bound to."""
+_AT_ONCE = 500
+
 _SAVE_CHANNELS = Change(channels, to=_COLUMNS, seen=("id",))
 
 
@@ -88,8 +93,10 @@ def stored_channels(connection: Connection, ids: Collection[int] | None = None) 
     wanted = select(channels).order_by(channels.c.id)
     if ids is not None:
         wanted = wanted.where(channels.c.id.in_(ids))
-    rows = connection.execute(wanted).mappings()
-    return [StoredChannel(channel_of(row), disabled_keys_of(row)) for row in rows]
+    found = connection.execute(wanted)
+    names = tuple(found.keys())
+    rows = (dict(zip(names, row, strict=True)) for row in found.all())  # each value of a mapping would be looked up
+    return [StoredChannel(channel_of(row), disabled_keys_of(row)) for row in unsealed(connection, channels, rows)]
 
 
 def _usable(stored: StoredChannel) -> Channel:
@@ -128,13 +135,14 @@ def write_channel(connection: Connection, channel: Channel, disabled_keys: Mappi
     if connection.scalar(namesake):
         raise NameTaken(channel.name)
     row = channel_row(channel) | {"disabled_keys": disabled_keys_text(channel, disabled_keys)}
-    if channel.id:
-        if not connection.execute(update(channels).where(channels.c.id == channel.id).values(**row)).rowcount:
-            raise KeyError(channel.id)
-        return channel
-    key = connection.execute(insert(channels).values(**row, declared=False)).inserted_primary_key
-    assert key is not None  # noqa: S101 - one row was inserted; narrows for the type checker
-    return replace(channel, id=int(key[0]))
+    if not channel.id:
+        key = connection.execute(insert(channels).values(**row | _NO_SECRETS, declared=False)).inserted_primary_key
+        assert key is not None  # noqa: S101 - one row was inserted; narrows for the type checker
+        channel, row = replace(channel, id=int(key[0])), secrets_of(channels, row)
+    (kept,) = sealed(connection, channels, [row | {"id": channel.id}])
+    if not connection.execute(update(channels).where(channels.c.id == channel.id).values(**kept)).rowcount:
+        raise KeyError(channel.id)
+    return channel
 
 
 def delete_channel(connection: Connection, channel_id: int) -> None:
@@ -154,10 +162,22 @@ def disable_channel(connection: Connection, channel_id: int, because: str) -> bo
 def change_channels(connection: Connection, changes: ChannelChanges) -> None:
     for number in changes.remove:
         delete_channel(connection, number)
-    rows = [(*_in_order(channel_row(channel) | {"declared": True}), channel.id) for channel in changes.save]
+    rows = [channel_row(channel) | {"declared": True, "id": channel.id} for channel in changes.save]
+    new, old = [row for row in rows if not row["id"]], [row for row in rows if row["id"]]
     with cursor(connection) as opened:
-        opened.insert(_INSERT_CHANNELS, [row for *row, number in rows if not number])
-        opened.change(_SAVE_CHANNELS, [row for row in rows if row[-1]])
+        opened.insert(_INSERT_CHANNELS, [_in_order(row | _NO_SECRETS) for row in new])
+    ids = _ids_of_names(connection, [row["name"] for row in new])
+    old += [row | {"id": ids[row["name"]]} for row in new]
+    with cursor(connection) as opened:
+        opened.change(_SAVE_CHANNELS, [(*_in_order(row), row["id"]) for row in sealed(connection, channels, old)])
+
+
+def _ids_of_names(connection: Connection, names: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for start in range(0, len(names), _AT_ONCE):
+        wanted = channels.c.name.in_(names[start : start + _AT_ONCE])
+        found |= dict(connection.execute(select(channels.c.name, channels.c.id).where(wanted)).all())
+    return found
 
 
 def list_prices(connection: Connection) -> dict[str, Price]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from types import ModuleType
 
 from sqlalchemy import URL, Connection, insert, inspect, make_url, select, text, update
@@ -15,10 +16,12 @@ from .desk import schema as _desk  # noqa: F401 - its tables belong to the metad
 from .runner import Runner
 from .schema import REVISIONS, VERSION_TABLE, metadata, version
 
-__all__ = ["explained", "parse", "prepare", "runners"]
+__all__ = ["explained", "key_file", "parse", "prepare", "runners"]
 
 _SERVERS = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 _EXAMPLES = "sqlite:///path/to/file.db, postgresql://user:password@host/database or mysql://user:password@host/database"
+
+_KEY_FILE = "oneapi.key"
 
 _LOCK = 0x6F6E65617069  # of PostgreSQL's advisory ones: "oneapi"
 _LOCK_SECONDS = 300
@@ -59,9 +62,18 @@ def _kind(url: URL) -> ModuleType:
     return servers
 
 
-def runners(url: URL) -> tuple[Runner, Runner]:
-    """Who writes and who reads."""
-    found: tuple[Runner, Runner] = _kind(url).runners(url)
+def key_file(url: str) -> Path:
+    """Where the key of a database is that was given none: beside the file of SQLite, else in the working directory.
+
+    :raises ValueError: that is no URL of a database
+    """
+    parsed = parse(url)
+    return (Path(parsed.database or "").absolute().parent if parsed.drivername == "sqlite" else Path.cwd()) / _KEY_FILE
+
+
+def runners(url: URL, options: Mapping[str, object]) -> tuple[Runner, Runner]:
+    """Who writes and who reads. ``options`` are the execution options of their connections."""
+    found: tuple[Runner, Runner] = _kind(url).runners(url, options)
     return found
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-__all__ = ["EpochDay", "Total", "members", "take_snapshot"]
+__all__ = ["EpochDay", "Total", "members", "next_numbers", "set_next_number", "take_snapshot"]
 
 _SNAPSHOTS = {
     "postgresql": ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
@@ -95,3 +95,44 @@ def members(listed: Column[Any]) -> tuple[TableValuedAlias, Cast[int]]:
     in it."""
     table = _Members(listed).table_valued(column("value", BigInteger), name="member", joins_implicitly=True)
     return table, cast(table.c.value, BigInteger)
+
+
+def next_numbers(connection: Connection) -> dict[str, int]:
+    """The number that the next row of a table gets, for those that number their rows by themselves and have had some:
+    numbers of rows that are gone are not used again."""
+    name = connection.dialect.name
+    if name == "mysql":  # which else may tell what was true a day ago; MariaDB tells the truth
+        connection.execute(text("SET SESSION time_zone = '+00:00' /*!80000 , information_schema_stats_expiry = 0 */"))
+    return {table: int(number) for table, number in connection.execute(text(_NUMBERS[name]))}
+
+
+_NUMBERS = {
+    "sqlite": "SELECT name, seq + 1 FROM sqlite_sequence",
+    "postgresql": """
+        SELECT c.relname, s.last_value + 1 FROM pg_sequences s
+        JOIN pg_class q ON q.relname = s.sequencename AND q.relnamespace = s.schemaname::regnamespace
+        JOIN pg_depend d ON d.objid = q.oid AND d.deptype = 'a'
+        JOIN pg_class c ON c.oid = d.refobjid
+        WHERE s.schemaname = current_schema() AND s.last_value IS NOT NULL
+    """,
+    "mysql": """
+        SELECT table_name, auto_increment FROM information_schema.tables
+        WHERE table_schema = DATABASE() AND auto_increment > 1
+    """,
+}
+
+
+def set_next_number(connection: Connection, column: Column[Any], number: int) -> None:
+    """The next row of a table gets that number in ``column``, or a higher one. On MySQL this ends a transaction."""
+    name, table = connection.dialect.name, column.table.name
+    if name == "sqlite":
+        connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :table"), {"table": table})
+        row = {"table": table, "last": number - 1}
+        connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :last)"), row)
+    elif name == "postgresql":
+        row = {"table": table, "column": column.name, "number": number}
+        numbers = text("SELECT setval(pg_get_serial_sequence(quote_ident(:table), :column), :number, false)")
+        connection.execute(numbers, row)
+    else:
+        quoted = connection.dialect.identifier_preparer.quote(table)
+        connection.execute(text(f"ALTER TABLE {quoted} AUTO_INCREMENT = {int(number)}"))

@@ -45,18 +45,11 @@ def _named_strings(text: str) -> dict[str, str]:
     return msgspec.json.decode(text, type=dict[str, str])
 
 
-def _seal(secrets: tuple[Secret, ...]) -> str:
-    return _text([secret.reveal() for secret in secrets])
-
-
-def _unseal(text: str) -> tuple[Secret, ...]:
-    return tuple(Secret(value) for value in _strings(text))
-
-
 # Channels and prices
 
 
 def channel_row(channel: Channel) -> dict[str, Any]:
+    """With its secrets in clear, to be sealed."""
     return {
         "name": channel.name,
         "provider": channel.provider,
@@ -64,7 +57,7 @@ def channel_row(channel: Channel) -> dict[str, Any]:
         "dialects": _text(channel.dialects),
         "options": _text(channel.options),
         "unsupported": channel.unsupported,
-        "api_keys": _seal(channel.api_keys),
+        "api_keys": _text([key.reveal() for key in channel.api_keys]),
         "models": _text(channel.models),
         "model_map": _text(channel.model_map),
         "groups": _text(channel.groups),
@@ -75,21 +68,22 @@ def channel_row(channel: Channel) -> dict[str, Any]:
         "headers": _text(channel.headers) if channel.headers else None,
         "parameters": _text(channel.parameters) if channel.parameters else None,
         "system_prompt": channel.system_prompt or None,
-        "proxy": _seal((channel.proxy,)) if channel.proxy is not None else None,
+        "proxy": channel.proxy.reveal() if channel.proxy is not None else None,
         "enabled": channel.enabled,
         "disabled_because": fitting_name(channel.disabled_because),
     }
 
 
-def channel_of(row: RowMapping) -> Channel:
+def channel_of(row: Mapping[Any, Any]) -> Channel:
+    """Of a row that was unsealed."""
     values = {name: row[name] for name in Channel.__struct_fields__}
     values |= {name: _strings(row[name]) for name in ("models", "groups")}
     values["dialects"] = _strings(row["dialects"] or "[]")
-    values["api_keys"] = _unseal(row["api_keys"])
+    values["api_keys"] = tuple(map(Secret, _strings(row["api_keys"])))
     values |= {name: _named_strings(row[name] or "{}") for name in ("model_map", "options", "headers")}
     values["parameters"] = msgspec.json.decode(row["parameters"] or "{}")
     values["system_prompt"] = row["system_prompt"] or ""
-    values["proxy"] = _unseal(row["proxy"])[0] if row["proxy"] else None
+    values["proxy"] = Secret(row["proxy"]) if row["proxy"] else None
     return Channel(**values)
 
 
@@ -100,7 +94,7 @@ def disabled_keys_text(channel: Channel, disabled: Mapping[str, str]) -> str | N
     return _text(kept) if kept else None
 
 
-def disabled_keys_of(row: RowMapping) -> dict[str, str]:
+def disabled_keys_of(row: Mapping[Any, Any]) -> dict[str, str]:
     return _named_strings(row["disabled_keys"] or "{}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,15 +26,16 @@ _IDLE = 60
 """Seconds after which a server may end a transaction whose client has gone."""
 
 
-def runners(url: URL) -> tuple[Sessions, Sessions]:
-    """Who writes and who reads: apart, so that long lists never hold up the ledger."""
+def runners(url: URL, options: Mapping[str, object]) -> tuple[Sessions, Sessions]:
+    """Who writes and who reads: apart, so that long lists never hold up the ledger. ``options`` are the execution
+    options of their connections."""
     # A plan of a list that was made while its table was small would walk through all of it when it is not. To plan a
     # statement of the ledger anew takes longer than to carry it out.
-    writers, readers = _engine(url, plan="auto"), _engine(url, plan="force_custom_plan")
+    writers, readers = _engine(url, options, plan="auto"), _engine(url, options, plan="force_custom_plan")
     return Sessions(writers, _WRITERS), Sessions(readers, _READERS)
 
 
-def _engine(url: URL, *, plan: str) -> AsyncEngine:
+def _engine(url: URL, options: Mapping[str, object], *, plan: str) -> AsyncEngine:
     name = url.drivername
     if name == "postgresql" and (mode := url.query.get("sslmode")):  # as libpq calls it
         url = url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
@@ -43,6 +44,7 @@ def _engine(url: URL, *, plan: str) -> AsyncEngine:
         url.set(drivername=_DRIVERS[name]),
         poolclass=NullPool,  # sessions keep their connections themselves
         connect_args=arguments,
+        execution_options=options,
         isolation_level="READ COMMITTED",  # what waited for a lock sees what the one before it wrote
         # Never in an error or a log: they may be names of callers.
         hide_parameters=True,

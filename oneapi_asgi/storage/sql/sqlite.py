@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,9 +24,9 @@ _WAIT = 10_000  # milliseconds that a connection waits for the write lock of ano
 _READERS = 4
 
 
-def runners(url: URL) -> tuple[Workers, Workers]:
-    """Who writes and who reads."""
-    return Workers(partial(connect_writer, url)), Workers(partial(connect_reader, url), _READERS)
+def runners(url: URL, options: Mapping[str, object]) -> tuple[Workers, Workers]:
+    """Who writes and who reads. ``options`` are the execution options of their connections."""
+    return Workers(partial(connect_writer, url, options)), Workers(partial(connect_reader, url, options), _READERS)
 
 
 def _file(url: URL) -> Path:
@@ -53,21 +53,26 @@ def explained(url: URL) -> Iterator[None]:
         raise StorageError(f"cannot open {path}: {getattr(error, 'orig', error)}") from error
 
 
-def connect_writer(url: URL) -> Connection:
+def connect_writer(url: URL, options: Mapping[str, object]) -> Connection:
     """Each transaction takes the write lock at once: taken after a first read, it could only fail."""
     pragmas = (f"busy_timeout={_WAIT}", "synchronous=NORMAL", "foreign_keys=ON", "wal_autocheckpoint=4000")
-    connection = _connect(url, "BEGIN IMMEDIATE", *pragmas)
+    connection = _connect(url, options, "BEGIN IMMEDIATE", *pragmas)
     _write_ahead(connection)
     return connection
 
 
-def connect_reader(url: URL) -> Connection:
+def connect_reader(url: URL, options: Mapping[str, object]) -> Connection:
     """Each transaction sees the database as it was at its first read."""
-    return _connect(url, "BEGIN", f"busy_timeout={_WAIT}", "query_only=ON")
+    return _connect(url, options, "BEGIN", f"busy_timeout={_WAIT}", "query_only=ON")
 
 
-def _connect(url: URL, begin: str, *pragmas: str) -> Connection:
-    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)  # they may be keys
+def _connect(url: URL, options: Mapping[str, object], begin: str, *pragmas: str) -> Connection:
+    engine = create_engine(
+        url,
+        poolclass=NullPool,
+        execution_options=options,
+        hide_parameters=True,  # they may be keys
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: DBAPIConnection, _: Any) -> None:

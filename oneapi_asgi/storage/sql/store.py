@@ -16,6 +16,7 @@ from ...models import Balance, CallRecord, Channel, Limit, Price, Pulse, Token, 
 from ...ports import LedgerAnswer, LedgerOperation
 from ...queries import Code, CodeDraft, Difference, Dimension, RecordPage, RecordQuery, Total
 from ..gathering import Gathering
+from ..vault import KeyFile, Vault
 from . import answers, channels, codes, keeping, ledger, limits, opening, tokens
 from .audit import audit
 from .declare import declare
@@ -23,6 +24,7 @@ from .ledger import Circuits, Clock
 from .portable import take_snapshot
 from .records import find_records, list_records, prune_records, write_records
 from .runner import Runner
+from .sealing import Seals
 from .totals import totals
 
 __all__ = ["SQLStorage"]
@@ -50,11 +52,19 @@ class SQLStorage:
     ``mysql://…`` (MariaDB too) are for any number of machines; the database has to be there, its tables are made.
     Times are those of the database's clock; ``clock`` is given each of them and says what time it is.
 
+    ``vault`` seals what has to be kept secret and read again: keys of channels, secrets among options. Without one a
+    key is kept in ``oneapi.key``, beside the file of SQLite or in the working directory, and made once there is
+    something to seal; replicas on several machines, or in several folders, need to be given the same. With
+    ``lost_key`` it is opened though the key that it is sealed with is not there, to give up what cannot be opened.
+
     To be opened with ``async with``.
     """
 
-    def __init__(self, url: str, *, clock: Clock = _exactly) -> None:
+    def __init__(
+        self, url: str, *, clock: Clock = _exactly, vault: Vault | KeyFile | None = None, lost_key: bool = False
+    ) -> None:
         self._url = opening.parse(url)
+        self._seals = Seals(vault or KeyFile(opening.key_file(url)), given=vault is not None, lost=lost_key)
         self._clock = clock
         self._opened: _Opened | None = None
         self._tokens = Gathering(self._find_tokens)
@@ -66,12 +76,12 @@ class SQLStorage:
         if self._opened is not None:
             raise RuntimeError("the storage is open already")
         async with AsyncExitStack() as stack:
-            writer, readers = opening.runners(self._url)
+            writer, readers = opening.runners(self._url, self._seals.options)
             stack.push_async_callback(writer.close)
             stack.push_async_callback(readers.close)
             with opening.explained(self._url):
                 await writer.start()
-                circuits = await writer.run(partial(_prepare, clock=self._clock), long=True)
+                circuits = await writer.run(partial(_prepare, clock=self._clock, seals=self._seals), long=True)
                 await readers.start()
             self._opened = _Opened(writer, readers, circuits, stack.pop_all())
         return self
@@ -127,6 +137,15 @@ class SQLStorage:
 
         return await self._open.writer.run(transfer, long=True)
 
+    async def snapshot(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
+        """As ``read``, and all that it reads is of one moment, however long it takes."""
+
+        def look(connection: Connection) -> T:
+            take_snapshot(connection)
+            return work(connection, *args, **options)
+
+        return await self._open.readers.run(look, long=True)
+
     async def pulse(self) -> Pulse:
         return await self.read(channels.pulse, self._clock)
 
@@ -148,11 +167,7 @@ class SQLStorage:
         await self.write(ledger.credit, account, amount, self._open.circuits, self._clock)
 
     async def audit(self) -> Sequence[Difference]:
-        def look(connection: Connection) -> Sequence[Difference]:
-            take_snapshot(connection)
-            return audit(connection, self._clock)
-
-        return await self._open.readers.run(look, long=True)
+        return await self.snapshot(audit, self._clock)
 
     async def open_budgets(self, wanted: Sequence[tuple[int, str]]) -> Sequence[int | None]:
         return await self.write(limits.open_budgets, wanted, self._open.circuits, self._clock)
@@ -300,11 +315,13 @@ class SQLStorage:
         return await self.write(keeping.delete_object, object_id, user_id, token_id)
 
 
-def _prepare(connection: Connection, clock: Clock) -> Circuits:
-    """Tables, system accounts and the user ``root``: all there when this returns, whoever made them."""
+def _prepare(connection: Connection, clock: Clock, seals: Seals) -> Circuits:
+    """Tables, system accounts and the user ``root``: all there when this returns, whoever made them; and no secret in
+    clear."""
     opening.prepare(connection)
     circuits = ledger.system_circuits(connection)
     if tokens.find_user(connection, "root") is None:
         tokens.add_user(connection, "root", "default", True, None, circuits, clock)
         channels.move_revision(connection)
+    seals.prepare(connection)
     return circuits

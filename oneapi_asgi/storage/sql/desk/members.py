@@ -34,6 +34,7 @@ from ..channels import lock_revision
 from ..ledger import Circuits, Clock, credit, leave, moment, open_accounts
 from ..portable import Total
 from ..schema import accounts, daily_totals, limits, tokens, users
+from ..sealing import unseal
 from ..store import SQLStorage
 from .schema import identities, recovery_codes, sessions
 
@@ -156,7 +157,7 @@ def _credentials(connection: Connection, user_id: int) -> Credentials | None:
     return Credentials(
         user_id=row.id,
         password=Secret(row.password) if row.password else None,
-        totp=Secret(row.totp) if row.totp else None,
+        totp=Secret(unseal(connection, users.c.totp, row.id, row.totp)) if row.totp else None,
         totp_step=int(row.totp_step),
         must_change_password=bool(row.must_change_password),
     )

@@ -34,8 +34,10 @@ from ..ledger import apply, credit, leave, moment, open_accounts
 from ..portable import Total
 from ..records import write_records
 from ..schema import accounts, channels, codes, prices, tokens, users
+from ..sealing import sealed
 from ..store import SQLStorage
 from .moving_names import Taken, portions, unused
+from .options import add_options
 from .schema import events, groups, identities, imports, options
 
 __all__ = ["SQLMoving"]
@@ -309,7 +311,8 @@ class _Move:
             "test_model": one.test_model,
             "created_at": one.created_at or self._now,
         }
-        self._connection.execute(update(channels).where(channels.c.id == number).values(**row))
+        (kept,) = sealed(self._connection, channels, [row | {"id": number}])
+        self._connection.execute(update(channels).where(channels.c.id == number).values(**kept))
 
     def settings(self) -> None:
         """What is set here already stays."""
@@ -322,8 +325,7 @@ class _Move:
         self._insert(groups, [{"name": name, "ratio": ratio, "note": ""} for name, ratio in fresh.items()])
         named = set(self._connection.scalars(select(options.c.name)))
         new_ones = {name: value for name, value in self._cargo.options.items() if name not in named}
-        rows = [{"name": name, "value": value, "changed_at": self._now} for name, value in new_ones.items()]
-        self._insert(options, rows)
+        add_options(self._connection, new_ones, self._now)
         for table, found, present in (
             ("prices", set(self._cargo.prices), priced),
             ("groups", set(self._cargo.groups), grouped),

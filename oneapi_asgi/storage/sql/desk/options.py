@@ -1,50 +1,44 @@
-"""Options, one row each. Secrets among them pass whoever is given to seal them; nobody is, by default."""
+"""Options, one row each; secrets among them are sealed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from sqlalchemy import Connection, delete, insert, select
 
 from ....desk.options import OPTIONS
 from ..channels import lock_revision
 from ..ledger import Clock, moment
+from ..sealing import sealed, unseal
 from ..store import SQLStorage
 from .schema import options
 
-__all__ = ["SQLOptions"]
-
-Sealing = Callable[[str, str], str]
-"""The name of an option and its value, to what is kept, or back."""
-
-
-def _as_it_is(_: str, value: str) -> str:
-    return value
+__all__ = ["SQLOptions", "add_options"]
 
 
 class SQLOptions:
-    """``desk.options.OptionStore``. ``seal`` and ``unseal`` are given secrets alone, with the name of their option."""
+    """``desk.options.OptionStore``."""
 
-    def __init__(self, storage: SQLStorage, *, seal: Sealing = _as_it_is, unseal: Sealing = _as_it_is) -> None:
+    def __init__(self, storage: SQLStorage) -> None:
         self._storage = storage
-        self._seal = seal
-        self._unseal = unseal
 
     async def get_options(self) -> Mapping[str, str]:
-        kept = await self._storage.read(_get)
-        return {name: self._unseal(name, value) if _secret(name, value) else value for name, value in kept.items()}
+        return await self._storage.read(_get)
 
     async def set_options(self, values: Mapping[str, str]) -> None:
-        kept = {name: self._seal(name, value) if _secret(name, value) else value for name, value in values.items()}
-        await self._storage.write(_set, kept, self._storage.clock)
+        await self._storage.write(_set, values, self._storage.clock)
 
 
-def _secret(name: str, value: str) -> bool:
-    return value != "" and name in OPTIONS and OPTIONS[name].kind == "secret"
+def _is_secret(name: object) -> bool:
+    return name in OPTIONS and OPTIONS[str(name)].kind == "secret"
 
 
 def _get(connection: Connection) -> dict[str, str]:
-    return dict(connection.execute(select(options.c.name, options.c.value)).all())
+    kept = dict(connection.execute(select(options.c.name, options.c.value)).all())
+    return {
+        name: unseal(connection, options.c.value, name, value) if _is_secret(name) else value
+        for name, value in kept.items()
+    }
 
 
 def _set(connection: Connection, values: Mapping[str, str], clock: Clock) -> None:
@@ -53,5 +47,13 @@ def _set(connection: Connection, values: Mapping[str, str], clock: Clock) -> Non
     lock_revision(connection)
     now = moment(connection, clock)
     connection.execute(delete(options).where(options.c.name.in_([*values])))
+    add_options(connection, values, now)
+
+
+def add_options(connection: Connection, values: Mapping[str, str], now: float) -> None:
+    """Those that are not set yet."""
     rows = [{"name": name, "value": value, "changed_at": now} for name, value in values.items()]
-    connection.execute(insert(options), rows)
+    secret = [row for row in rows if _is_secret(row["name"])]
+    open_ones = [row for row in rows if not _is_secret(row["name"])]
+    if rows:
+        connection.execute(insert(options), [*open_ones, *sealed(connection, options, secret)])

@@ -13,6 +13,7 @@ from ....models import Secret
 from ...gathering import Gathering
 from ..ledger import Clock, moment
 from ..schema import users
+from ..sealing import seal
 from ..store import SQLStorage
 from .schema import recovery_codes, sessions
 
@@ -190,7 +191,7 @@ def _set_access(connection: Connection, user_id: int, digest: str | None) -> Non
 
 def _enable_totp(connection: Connection, user_id: int, secret: Secret, step: int, codes: Collection[str]) -> bool:
     without = and_(users.c.id == user_id, users.c.deleted_at.is_(None), users.c.totp.is_(None))
-    values = {"totp": secret.reveal(), "totp_step": step}
+    values = {"totp": seal(connection, users.c.totp, user_id, secret.reveal()), "totp_step": step}
     if not connection.execute(update(users).where(without).values(values)).rowcount:
         return False
     _set_codes(connection, user_id, codes)
