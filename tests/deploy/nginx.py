@@ -134,7 +134,7 @@ def in_front(
     port, plain = free_port(), free_port()
     shown = _write(folder, edit(_for_here(FILE.read_text(encoding="utf-8"), folder, replicas, port, plain)))
     own = "" if os.geteuid() else "user root; "  # whose folder it is, which nobody else may enter
-    command = [program, "-p", folder, "-c", "nginx.conf", "-e", folder / "start.log"]
+    command = [str(program), "-p", str(folder), "-c", "nginx.conf", "-e", f"{folder}/start.log"]
     command += ["-g", f"{own}daemon off; pid {folder}/nginx.pid;"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:

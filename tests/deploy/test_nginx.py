@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
+import openai
 import pytest
 from e2e.hangup import asking, read_until
 from e2e.processes import configured, gateways, upstream
@@ -29,6 +31,7 @@ from websockets.exceptions import InvalidStatus
 from oneapi_asgi import Channel, Pacing, Secret, TokenDraft, key_digest
 from oneapi_asgi.errors import BodyTooLarge
 from oneapi_asgi.settings.sections import ServerSettings
+from oneapi_asgi.wire.sse import COMMENT
 
 from .clockwork import Heard, clockwork, listen
 from .nginx import FILE, Front, in_front
@@ -43,6 +46,7 @@ HEAD = [(":authority", "llm.example.com"), ("authorization", f"Bearer {KEY}"), (
 
 Edit = Callable[[str], str]
 ASK: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
+ENDLESS = chat(stream=True, tokens=10_000, delay=0.02)
 
 
 def as_it_is(text: str) -> str:
@@ -128,7 +132,7 @@ async def test_comments_pass_while_the_upstream_is_silent(program: Path, tmp_pat
         async with asking(front.api, body, tls=front.trust, reset=True) as reader:
             await read_until(reader, b"\n\n")
             sent = rig.fake.journal[0].bytes_sent
-            await read_until(reader, b"\n\n: keep-alive\n\n" if False else b": ")
+            await read_until(reader, COMMENT)
         assert rig.fake.journal[0].bytes_sent == sent
 
 
@@ -290,7 +294,7 @@ async def test_a_caller_who_ends_a_stream_of_http2(program: Path, tmp_path: Path
         state = H2Connection()
         state.initiate_connection()
         state.send_headers(1, [(":method", "POST"), (":scheme", "https"), (":path", "/v1/chat/completions"), *HEAD])
-        state.send_data(1, json.dumps(chat(stream=True, tokens=1_000, delay=0.02)).encode(), end_stream=True)
+        state.send_data(1, json.dumps(ENDLESS).encode(), end_stream=True)
         got = list[H2Event]()
         while not any(isinstance(event, DataReceived) for event in got):
             writer.write(state.data_to_send())
@@ -316,79 +320,81 @@ async def _aborted(rig: Rig) -> bool:
 
 async def test_replicas_that_are_killed_and_come_back(program: Path, tmp_path: Path) -> None:
     with ExitStack() as stack:
-        config = configured(tmp_path, stack.enter_context(upstream()), server=f"trusted_proxies = {list(NGINX)}")
-        (first, second), apis = stack.enter_context(gateways(config, 2))
-        ports = [int(api.split(":")[2].partition("/")[0]) for api in apis]
-        front = stack.enter_context(in_front(program, tmp_path / "nginx", apis))
-        async with front.client(KEY) as client:
-
-            async def statuses(count: int) -> set[int]:
-                asked = [client.post(f"{front.api}/chat/completions", json=ASK) for _ in range(count)]
-                return {answer.status_code for answer in await asyncio.gather(*asked)}
-
-            assert await statuses(8) == {200}
-            assert all(f"127.0.0.1:{port}: 200" in front.log() for port in ports)
-            first.kill()
-            first.wait()
-            for _ in range(5):
-                assert await statuses(4) == {200}
-            second.kill()
-            second.wait()
-            answer = await client.post(f"{front.api}/chat/completions", json=ASK)
-            assert (answer.status_code, answer.headers["retry-after"]) == (502, "1")
-            assert answer.json()["error"]["code"] == "bad_gateway"
-            stack.enter_context(gateways(config, 1, ports=ports[:1]))
-            await eventually(lambda: _served(statuses), within=10, every=0.1)
-
-
-async def _served(statuses: Callable[[int], Awaitable[set[int]]]) -> bool:
-    return await statuses(1) == {200}
-
-
-async def test_a_stream_whose_replica_is_killed_is_not_taken_for_whole(program: Path, tmp_path: Path) -> None:
-    with ExitStack() as stack:
         config = configured(tmp_path, stack.enter_context(upstream()))
-        (replica,), apis = stack.enter_context(gateways(config, 1))
-        front = stack.enter_context(in_front(program, tmp_path / "nginx", apis * 2))
-        body = chat(stream=True, tokens=1_000, delay=0.02)
+        processes, apis = stack.enter_context(gateways(config, 2))
+        ports = [urlsplit(api).port or 0 for api in apis]
+        front = stack.enter_context(in_front(program, tmp_path / "nginx", apis))
         async with (
             front.client(KEY) as client,
-            client.stream("POST", f"{front.api}/chat/completions", json=body) as answer,
+            client.stream("POST", f"{front.api}/chat/completions", json=ENDLESS) as stream,
         ):
-            pieces = answer.aiter_raw()
+            pieces = stream.aiter_raw()
             await anext(pieces)
-            replica.kill()
-            with pytest.raises(httpx2.RemoteProtocolError):
+            assert await statuses(client, front, 8) == {200}
+            assert all(f"127.0.0.1:{port}: 200" in front.log() for port in ports)
+            processes[0].kill()
+            processes[0].wait()
+            for _ in range(5):
+                assert await statuses(client, front, 4) == {200}
+            processes[1].kill()
+            processes[1].wait()
+            with pytest.raises(httpx2.RemoteProtocolError):  # it is not taken for whole
                 async for _ in pieces:
                     pass
+            refused = await client.post(f"{front.api}/chat/completions", json=ASK)
+            assert (refused.status_code, refused.headers["retry-after"]) == (502, "1")
+            assert refused.json()["error"]["code"] == "bad_gateway"
+            stack.enter_context(gateways(config, 1, ports=ports[:1]))
+            await eventually(lambda: _serves(client, front), within=10, every=0.1)
 
 
-async def test_replicas_that_are_restarted_in_turn_lose_no_call(program: Path, tmp_path: Path) -> None:
+async def statuses(client: httpx2.AsyncClient, front: Front, count: int) -> set[int]:
+    """Of so many calls at once."""
+    asked = [client.post(f"{front.api}/chat/completions", json=ASK) for _ in range(count)]
+    return {answer.status_code for answer in await asyncio.gather(*asked)}
+
+
+async def _serves(client: httpx2.AsyncClient, front: Front) -> bool:
+    return await statuses(client, front, 1) == {200}
+
+
+async def test_while_one_is_stopped_nobody_notices_who_asks_again_as_told(program: Path, tmp_path: Path) -> None:
+    """As the SDKs do. A stream that has begun runs on to its end."""
+    served, done = list[str](), asyncio.Event()
+
+    async def go_on() -> None:
+        while not done.is_set():
+            answer = await sdk.chat.completions.create(**chat(wait=0.05))
+            served.append(answer.id)
+
     with ExitStack() as stack:
         config = configured(tmp_path, stack.enter_context(upstream()))
+        config.write_text(config.read_text().replace("graceful_timeout = 1\n", ""))
         (first, _), apis = stack.enter_context(gateways(config, 2))
         front = stack.enter_context(in_front(program, tmp_path / "nginx", apis))
-        statuses, done = list[int](), asyncio.Event()
-
-        async def go_on() -> None:
-            async with front.client(KEY) as client:
-                while not done.is_set():
-                    answer = await client.post(f"{front.api}/chat/completions", json=chat(wait=0.05))
-                    statuses.append(answer.status_code)
-
-        async with asyncio.TaskGroup() as group:
+        async with (
+            openai.AsyncOpenAI(api_key=KEY, base_url=front.api, http_client=front.client()) as sdk,
+            asyncio.TaskGroup() as group,
+        ):
+            streams = [group.create_task(_streamed(sdk)) for _ in range(2)]
             for _ in range(8):
                 group.create_task(go_on())
-            await eventually(lambda: _so_many(statuses, 40), within=20)
+            await eventually(lambda: _so_many(served, 20), within=20)
             first.terminate()
             assert await asyncio.to_thread(first.wait, 20) == 0
-            before = len(statuses)
-            await eventually(lambda: _so_many(statuses, before + 40), within=20)
+            before = len(served)
+            await eventually(lambda: _so_many(served, before + 20), within=20)
             done.set()
-        assert set(statuses) == {200}
+        assert [stream.result() for stream in streams] == [40, 40]
 
 
-async def _so_many(found: list[int], count: int) -> bool:
+async def _streamed(sdk: openai.AsyncOpenAI) -> int:
+    """The pieces of content of a stream of two seconds."""
+    stream = await sdk.chat.completions.create(**chat(stream=True, tokens=40, delay=0.05))
+    return sum([bool(chunk.choices and chunk.choices[0].delta.content) async for chunk in stream])
+
+
+async def _so_many(found: list[str], count: int) -> bool:
     return len(found) >= count
 
 
