@@ -7,37 +7,37 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import httpx2
 from msgspec import Struct
 from starlette.types import Message, Receive, Scope, Send
 
-__all__ = ["EVENTS", "PERIOD", "Heard", "clockwork", "listen"]
+__all__ = ["EVENTS", "PERIOD", "Heard", "clockwork", "judged", "listen"]
 
 PERIOD = 0.05
 EVENTS = 12
 
 
 class Heard(Struct, frozen=True):
-    """The events of one stream: seconds on the monotonic clock at which each was sent and came."""
+    """What is judged of a stream. ``late``: seconds from when an event was sent to when it came, of the first one or of
+    the usual one, whichever is more. ``lumps``: how many events came with the one before them, though they were sent a
+    ``PERIOD`` after it."""
 
-    sent: Sequence[float]
-    came: Sequence[float]
+    late: float
+    lumps: int
 
-    @property
-    def delays(self) -> list[float]:
-        return [came - sent for sent, came in zip(self.sent, self.came, strict=True)]
 
-    @property
-    def lumps(self) -> int:
-        """How many events came with the one before them, though they were sent ``PERIOD`` after it."""
-        return sum(
-            later - earlier < PERIOD / 5 <= written - before
-            for earlier, later, before, written in zip(self.came, self.came[1:], self.sent, self.sent[1:], strict=False)
-        )
+def judged(times: Sequence[tuple[float, float]]) -> Heard:
+    """``times``: seconds on the monotonic clock at which each event was sent, and came."""
+    delays = [came - sent for sent, came in times]
+    pairs = list(pairwise(times))
+    lumps = sum(came - before < PERIOD / 5 <= sent - earlier for (earlier, before), (sent, came) in pairs)
+    return Heard(max(delays[0], statistics.median(delays)), lumps)
 
 
 async def clockwork(scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,20 +71,22 @@ def _event(text: str, finish: str | None = None) -> bytes:
 
 
 async def listen(client: httpx2.AsyncClient, api: str, body: Any) -> Heard:
-    """One call, and when each of its events came."""
-    sent, came, rest = list[float](), list[float](), b""
+    """The best of three calls at once."""
+    heard = await asyncio.gather(*[_listen(client, api, body) for _ in range(3)])
+    return Heard(min(each.late for each in heard), min(each.lumps for each in heard))
+
+
+async def _listen(client: httpx2.AsyncClient, api: str, body: Any) -> Heard:
+    times, rest = list[tuple[float, float]](), b""
     async with client.stream("POST", f"{api}/chat/completions", json=body) as answer:
         assert answer.status_code == 200, await answer.aread()
         assert "content-encoding" not in answer.headers
         async for piece in answer.aiter_raw():
             now = time.monotonic()
             *events, rest = (rest + piece).split(b"\n\n")
-            for event in events:
-                if text := _text(event):
-                    sent.append(float(text))
-                    came.append(now)
-    assert len(sent) == EVENTS
-    return Heard(sent, came)
+            times += [(float(text), now) for event in events if (text := _text(event))]
+    assert len(times) == EVENTS
+    return judged(times)
 
 
 def _text(event: bytes) -> str:

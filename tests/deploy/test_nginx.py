@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import statistics
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -33,7 +32,7 @@ from oneapi_asgi.errors import BodyTooLarge
 from oneapi_asgi.settings.sections import ServerSettings
 from oneapi_asgi.wire.sse import COMMENT
 
-from .clockwork import Heard, clockwork, listen
+from .clockwork import EVENTS, PERIOD, Heard, clockwork, judged, listen
 from .nginx import FILE, Front, in_front
 
 NGINX = ("127.0.0.1/32",)
@@ -49,21 +48,24 @@ ASK: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
 ENDLESS = chat(stream=True, tokens=10_000, delay=0.02)
 
 
-def as_it_is(text: str) -> str:
-    return text
+def put(*changes: tuple[str, str]) -> Edit:
+    """Each first text, which is there once, becomes the second."""
 
-
-def put(old: str, new: str) -> Edit:
     def edit(text: str) -> str:
-        assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {FILE.name}"
-        return text.replace(old, new)
+        for old, new in changes:
+            assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {FILE.name}"
+            text = text.replace(old, new)
+        return text
 
     return edit
 
 
+AS_IT_IS = put()
+
+
 @asynccontextmanager
 async def fronted(
-    program: Path, folder: Path, *, edit: Edit = as_it_is, **options: Any
+    program: Path, folder: Path, *, edit: Edit = AS_IT_IS, **options: Any
 ) -> AsyncIterator[tuple[Front, Rig]]:
     """One gateway behind nginx, which takes it for two."""
     async with open_rig(make_storage("memory", folder), trusted_proxies=NGINX, **options) as rig:
@@ -73,16 +75,19 @@ async def fronted(
 
 # --- events -----------------------------------------------------------------------------------------------------------
 
-_OWN_WORD = put("proxy_ignore_headers ", "proxy_ignore_headers X-Accel-Buffering ")
-_BUFFERED = put("proxy_buffering off;", "proxy_buffering on;")
+AT_ONCE = 0.05
+"""Seconds."""
+
+ROUNDS = 5
+OWN_WORD = (("proxy_ignore_headers ", "proxy_ignore_headers X-Accel-Buffering "),)
+BUFFERED = (("proxy_buffering off;", "proxy_buffering on;"),)
+
+Measure = Callable[[], Awaitable[tuple[Heard, Heard]]]
 
 
-def _both(text: str) -> str:
-    return _BUFFERED(_OWN_WORD(text))
-
-
-async def _timed(program: Path, folder: Path, edit: Edit, *, http2: bool = False) -> tuple[list[Heard], list[Heard]]:
-    """Calls through nginx and past it, at the same time."""
+@asynccontextmanager
+async def clocked(program: Path, folder: Path, edit: Edit, *, http2: bool = False) -> AsyncIterator[Measure]:
+    """Gives what listens to calls through nginx and past it, at the same time."""
     async with served(clockwork) as provider:
         channel = Channel(id=0, name="clock", base_url=f"{provider}/v1", api_keys=(Secret(UPSTREAM_KEY),))
         async with (
@@ -92,38 +97,50 @@ async def _timed(program: Path, folder: Path, edit: Edit, *, http2: bool = False
             client.headers["accept-encoding"] = "gzip, br"
             body = ASK | {"stream": True}
             await asyncio.gather(*[client.get(f"{front.api}/models") for _ in range(3)])  # connected
-            heard = await asyncio.gather(
-                *[listen(client, front.api, body) for _ in range(3)],
-                *[listen(rig.http, rig.api, body) for _ in range(3)],
-            )
-    return heard[:3], heard[3:]
+
+            async def measure() -> tuple[Heard, Heard]:
+                return await asyncio.gather(listen(client, front.api, body), listen(rig.http, rig.api, body))
+
+            yield measure
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"])
 @pytest.mark.parametrize(
     "edit",
     [
-        pytest.param(as_it_is, id="the file"),
-        pytest.param(_OWN_WORD, id="the file alone, whatever the gateway says"),
-        pytest.param(_BUFFERED, id="the gateway's header alone, with nginx's defaults"),
+        pytest.param(AS_IT_IS, id="the file"),
+        pytest.param(put(*OWN_WORD), id="the file alone, whatever the gateway says"),
+        pytest.param(put(*BUFFERED), id="the gateway's header alone, with nginx's defaults"),
     ],
 )
 async def test_each_event_passes_at_once(program: Path, tmp_path: Path, edit: Edit, http2: bool) -> None:
-    through, past = await _timed(program, tmp_path, edit, http2=http2)
-    first = min(heard.delays[0] for heard in through)
-    usual = min(statistics.median(heard.delays) for heard in through)
-    lumps = min(heard.lumps for heard in through)
-    without = min(heard.delays[0] for heard in past), min(statistics.median(heard.delays) for heard in past)
-    assert max(first, usual) <= 0.05, f"{first=} {usual=}, and without nginx {without}"
-    assert lumps == 0, f"{lumps=}, and without nginx {min(heard.lumps for heard in past)}"
+    """As soon as it is to, in one of some rounds; on a machine that is too busy even without nginx, as soon as that."""
+    rounds = list[tuple[Heard, Heard]]()
+    async with clocked(program, tmp_path, edit, http2=http2) as measure:
+        for _ in range(ROUNDS):
+            through, past = await measure()
+            if through.late <= AT_ONCE and not through.lumps:
+                return
+            rounds.append((through, past))
+    assert min(through.late - past.late for through, past in rounds) <= AT_ONCE, rounds
+    assert min(through.lumps - past.lumps for through, past in rounds) <= 0, rounds
 
 
 async def test_without_either_they_would_come_in_a_lump(program: Path, tmp_path: Path) -> None:
     """What the test above would see, were it so."""
-    through, past = await _timed(program, tmp_path, _both)
-    assert min(heard.lumps for heard in through) > len(through[0].sent) / 2
-    assert min(heard.delays[0] for heard in through) > 0.2
-    assert min(heard.lumps for heard in past) == 0
+    async with clocked(program, tmp_path, put(*BUFFERED, *OWN_WORD)) as measure:
+        through, past = await measure()
+    assert through.late > past.late + AT_ONCE
+    assert through.lumps > EVENTS / 2
+
+
+def test_lumps_and_delays_are_seen() -> None:
+    even = [(number * PERIOD, number * PERIOD + 0.01) for number in range(4)]
+    assert judged(even).late == pytest.approx(0.01)
+    assert judged(even).lumps == 0
+    assert judged([(0, 0.2), *even[1:]]).late == pytest.approx(0.2)
+    assert judged([(sent, 1.0) for sent, _ in even]).lumps == 3
+    assert judged([(0.0, 0.01), (0.001, 0.011)]).lumps == 0  # they were sent together
 
 
 async def test_comments_pass_while_the_upstream_is_silent(program: Path, tmp_path: Path) -> None:
