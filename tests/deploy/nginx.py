@@ -89,6 +89,10 @@ def _fetch(folder: Path) -> str:
             return f"{command[-1]}: {type(error).__name__} of apt-get"
     (package,) = folder.glob("nginx_*.deb")
     subprocess.run(["dpkg-deb", "-x", package, folder / "unpacked"], check=True, capture_output=True)
+    for left in (folder / "lists", folder / "archives"):
+        shutil.rmtree(left)
+    for left in (package, *folder.glob("*pkgcache.bin")):
+        left.unlink()
     return ""
 
 
@@ -121,8 +125,10 @@ class Front:
             transport=httpx2.AsyncHTTPTransport(verify=self.trust, local_address=source, http2=http2),
         )
 
-    def log(self, name: str = "access") -> str:
-        return (self.folder / f"{name}.log").read_text(encoding="utf-8")
+    async def logs(self, *texts: str) -> bool:
+        """Whether all of them are in the access log, which is written a moment after the answer."""
+        log = (self.folder / "access.log").read_text(encoding="utf-8")
+        return all(text in log for text in texts)
 
 
 @contextmanager
