@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -238,20 +240,62 @@ def _analyze(*words: str | Path) -> subprocess.CompletedProcess[str]:
 LINE = re.compile(r"(?:# )?((?:\d+|\*) (?:\d+|\*) (?:\d+|\*) (?:\d+|\*) (?:\d+|\*)) (\w+) (.*)")
 
 
-def test_cron_makes_a_backup_a_night() -> None:
+STANDIN = """#!/bin/sh
+while [ "$1" != backup ]; do shift; done
+echo said
+echo much >&2
+[ -z "$FAILING" ] && touch "backups/${2##*/}"
+"""
+
+
+def scheduled() -> list[tuple[str, str]]:
+    """Who runs what, by the lines of the file; the commented one too."""
     lines = [match for line in read("oneapi-backup.cron").splitlines() if (match := LINE.fullmatch(line))]
-    assert [match[2] for match in lines] == ["oneapi", "root"]
-    for match in lines:
-        assert not re.search(r"(?<!\\)%", match[3]), "cron would end the line there"
-        script = match[3].replace(r"\%", "%")
-        assert subprocess.run(["sh", "-n", "-c", script], check=False).returncode == 0
-        (words,) = re.findall(r"oneapi-asgi (.*?) >/dev/null", script)
+    assert not any(re.search(r"(?<!\\)%", match[3]) for match in lines), "cron would end the line there"
+    return [(match[2], match[3].replace(r"\%", "%")) for match in lines]
+
+
+def test_cron_makes_a_backup_a_night() -> None:
+    assert [user for user, _ in scheduled()] == ["oneapi", "root"]
+    for _, script in scheduled():
+        (words,) = re.findall(r"oneapi-asgi (.*?) 2>&1", script)
         assert command_of(re.sub(r"\$\(.*?\)", "date", words)) in ("backup", "" if AWAITED else "backup")
     variables = dict(re.findall(r"^(\w+)=(.*)$", read("oneapi-backup.cron"), flags=re.MULTILINE))
     assert variables["ONEAPI_CONFIG"] == dict(each.split("=") for each in unit("3000")["Environment"])["ONEAPI_CONFIG"]
     assert shlex.split(unit("3000")["ExecStart"][0])[0] in [
         f"{folder}/oneapi-asgi" for folder in variables["PATH"].split(":")
     ]
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["systemd", "Compose"])
+def test_it_keeps_a_fortnight_and_speaks_of_failures_alone(tmp_path: Path, number: int) -> None:
+    _, script = scheduled()[number]
+    folder, backups = script.split()[1], tmp_path / "backups"
+    backups.mkdir()
+    for name in ("oneapi-asgi", "docker"):
+        (tmp_path / name).write_text(STANDIN)
+        (tmp_path / name).chmod(0o755)
+    for name, days in (("old.backup", 16), ("young.backup", 10), ("other", 16)):
+        (backups / name).touch()
+        os.utime(backups / name, (time.time() - days * 86400,) * 2)
+
+    def run(**environ: str) -> tuple[int, str]:
+        done = subprocess.run(
+            ["sh", "-c", script.replace(folder, str(tmp_path))],
+            env={"PATH": f"{tmp_path}:{os.environ['PATH']}", **environ},
+            check=False,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        return done.returncode, done.stdout
+
+    assert run(FAILING="yes") == (1, "said\nmuch\n")
+    assert len(list(backups.iterdir())) == 3, "an old one is kept until there is a new one"
+    assert run() == (0, "")
+    left = {path.name for path in backups.iterdir()}
+    assert len(left) == 3
+    assert left > {"young.backup", "other"}
 
 
 # --- the reader -------------------------------------------------------------------------------------------------------
