@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
@@ -16,11 +17,17 @@ __all__ = ["asking", "read_until"]
 
 @asynccontextmanager
 async def asking(
-    api: str, body: object, *, key: str = KEY, path: str = "/chat/completions", reset: bool = False
+    api: str,
+    body: object,
+    *,
+    key: str = KEY,
+    path: str = "/chat/completions",
+    reset: bool = False,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[asyncio.StreamReader]:
     """Ask, and hang up with the end of the block: by FIN, or by RST."""
     parts = urlsplit(api)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=tls)
     content = msgspec.json.encode(body)
     head = (
         f"POST {parts.path}{path} HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: Bearer {key}\r\n"

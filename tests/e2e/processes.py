@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -72,9 +72,11 @@ def gateway(config: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @contextmanager
-def gateways(config: Path, count: int) -> Iterator[tuple[list[subprocess.Popen[str]], list[str]]]:
-    """So many of them, started at once: the processes, and the URLs of their APIs."""
-    ports = [free_port() for _ in range(count)]
+def gateways(
+    config: Path, count: int, *, ports: Sequence[int] = ()
+) -> Iterator[tuple[list[subprocess.Popen[str]], list[str]]]:
+    """So many of them, started at once, on ``ports`` or free ones: the processes, and the URLs of their APIs."""
+    ports = ports or [free_port() for _ in range(count)]
     command = ["-m", "oneapi_asgi", "serve", "--config", str(config), "--port"]
     with ExitStack() as stack:
         processes = [stack.enter_context(_running([*command, str(port)])) for port in ports]
