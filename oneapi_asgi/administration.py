@@ -22,6 +22,11 @@ from .admin import Admin, Route
 from .admin.alerts import Alerts
 from .admin.app import MAX_ADMIN_BODY, refusal
 from .admin.audit import Audit
+from .admin.channel_balances import ChannelBalances
+from .admin.channel_hosts import ChannelHosts
+from .admin.channel_models import ChannelModels, ModelCatalog
+from .admin.channel_tests import ChannelTests
+from .admin.channels import Channels
 from .admin.doorkeeper import Cookies, SessionDoorkeeper
 from .admin.fetching import Fetcher
 from .admin.logs import Logs
@@ -35,6 +40,7 @@ from .admin.passwords import Passwords
 from .admin.providers import GitHub
 from .admin.redemptions import Redemptions
 from .admin.register import Registration
+from .admin.rounds import Rounds
 from .admin.second_factor import SecondFactor, TwoFactor
 from .admin.sessions import Sessions
 from .admin.sign_in import SignIns
@@ -53,6 +59,7 @@ from .health import Refusals
 from .http import OnError
 from .models import Channel
 from .storage.sql import SQLStorage
+from .storage.sql.desk.channels import SQLChannels
 from .storage.sql.desk.codes import SQLCodes, SQLSecrets
 from .storage.sql.desk.events import SQLEvents
 from .storage.sql.desk.identities import SQLIdentities
@@ -72,7 +79,8 @@ __all__ = ["Administration"]
 
 class Administration:
     """``allow`` are the private networks that may be reached from here; ``trusted_proxies`` those whose word on callers
-    is believed; ``hosts`` the names under which the site is reached, all if there are none."""
+    is believed; ``hosts`` the names under which the site is reached, all if there are none. ``catalog`` knows which
+    models vendors have."""
 
     def __init__(
         self,
@@ -83,8 +91,12 @@ class Administration:
         trusted_proxies: Iterable[str] = (),
         hosts: Iterable[str] = (),
         body_timeout: float = 20.0,
+        catalog: ModelCatalog | None = None,
     ) -> None:
         self._storage = storage
+        self._upstream = upstream
+        self._catalog = catalog
+        self._rounds = Rounds()
         self._trusted = tuple(trusted_proxies)
         self._allow = tuple(allow)
         self.options = Options(SQLOptions(storage))
@@ -97,7 +109,7 @@ class Administration:
         self._alerts = Alerts(self.options, self.members, SQLReminders(storage), mail, self._outbox, webhook)
         sessions, cookies = SQLSessions(storage), Cookies(networks(self._trusted))
         self.admin = Admin(
-            self._described([*self._people(sessions, cookies), *self._things()]),
+            self._described([*self._people(sessions, cookies), *self._channels(), *self._things()]),
             doorkeeper=SessionDoorkeeper(sessions, cookies),
             events=self._events,
             trusted_proxies=self._trusted,
@@ -133,11 +145,21 @@ class Administration:
             *Users(members, passwords, allowance=self._allowance).routes(),
         ]
 
+    def _channels(self) -> list[Route]:
+        store, upstream = SQLChannels(self._storage), self._upstream
+        hosts = ChannelHosts(allow=self._allow)
+        return [
+            *ChannelTests(store, upstream, self._rounds).routes(),
+            *ChannelBalances(store, self._fetcher, self._rounds).routes(),
+            *ChannelModels(store, upstream, hosts, catalog=self._catalog).routes(),
+            *Channels(store, hosts).routes(),
+        ]
+
     def _things(self) -> list[Route]:
         """What else is managed."""
         storage = self._storage
         return [
-            *Site(self.options, dict, version=version("oneapi-asgi")).routes(),
+            *Site(self.options, version=version("oneapi-asgi")).routes(),
             *Tokens(SQLTokens(storage)).routes(),
             *Logs(SQLLogs(storage)).routes(),
             *Audit(self._events).routes(),
@@ -168,6 +190,7 @@ class Administration:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._outbox)
             await stack.enter_async_context(self._alerts)
+            await stack.enter_async_context(self._rounds)
             self._running = stack.pop_all()
         return self
 

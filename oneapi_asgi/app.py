@@ -257,6 +257,7 @@ def create_app(settings: Settings) -> ASGIApp:
         trusted_proxies=settings.server.trusted_proxies,
         hosts=settings.server.hosts,
         body_timeout=settings.server.body_timeout,
+        catalog=_built_in_prices(),
     )
     told = administration.channel_disabled
     gateway = create_gateway(settings, storage=storage, upstream=upstream, on_disabled=told)

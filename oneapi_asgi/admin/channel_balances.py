@@ -39,10 +39,10 @@ class ChannelBalances:
     def routes(self) -> tuple[Route, ...]:
         return (
             Route("POST", "/channel/update_balance/{id}", self.update, role=Role.ADMIN, summary="Ask the vendor of a "
-                  "channel what is left", data=BalanceRow, action="channel.balance"),
+                  "channel what is left", data=BalanceRow, action="channel.balance", also_get=True),
             Route("POST", "/channel/update_balance", self.update_all, role=Role.ADMIN, summary="Ask all vendors who "
-                  "say so what is left, in the background", data=RoundRow, action="channel.balance"),
-            Route("GET", "/channel/update_balance", self.state, role=Role.ADMIN, summary="How that stands",
+                  "say so what is left, in the background", data=RoundRow, action="channel.balance", also_get=True),
+            Route("GET", "/channel/update_balance/state", self.state, role=Role.ADMIN, summary="How that stands",
                   data=RoundRow),
         )  # fmt: skip
 

@@ -67,11 +67,11 @@ class ChannelTests:
     def routes(self) -> tuple[Route, ...]:
         return (
             Route("POST", "/channel/test/{id}", self.test, role=Role.ADMIN, summary="Send a small request through a "
-                  "channel", query=TestQuery, data=TestRow, action="channel.test", kind="test"),
+                  "channel", query=TestQuery, data=TestRow, action="channel.test", kind="test", also_get=True),
             Route("POST", "/channel/test", self.test_all, role=Role.ADMIN, summary="Test many channels in the "
-                  "background", query=RoundQuery, data=RoundRow, action="channel.test", kind="test"),
-            Route("GET", "/channel/test", self.state, role=Role.ADMIN, summary="How the test of many channels stands",
-                  data=RoundRow),
+                  "background", query=RoundQuery, data=RoundRow, action="channel.test", kind="test", also_get=True),
+            Route("GET", "/channel/test/state", self.state, role=Role.ADMIN, data=RoundRow,
+                  summary="How the test of many channels stands"),
         )  # fmt: skip
 
     async def test(self, visit: Visit[TestQuery, Nothing]) -> Reply:

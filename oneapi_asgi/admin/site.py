@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -11,12 +10,9 @@ from ..desk.roles import Role
 from .options import Options
 from .routes import Nothing, Route, Visit
 
-__all__ = ["ModelNames", "Site", "Status"]
+__all__ = ["Site", "Status"]
 
 QUOTA_PER_DOLLAR = 500_000.0
-
-ModelNames = Callable[[], Mapping[str, Sequence[str]]]
-"""One API's numbers of channel types, each with the models that such a channel is known for."""
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -54,11 +50,8 @@ class Status(Struct, frozen=True, kw_only=True):
 class Site:
     """``version`` is the gateway's, and ``started`` when it did (Unix seconds)."""
 
-    def __init__(
-        self, options: Options, model_names: ModelNames, *, version: str, started: float | None = None
-    ) -> None:
+    def __init__(self, options: Options, *, version: str, started: float | None = None) -> None:
         self._options = options
-        self._model_names = model_names
         self._version = version
         self._started = int(time.time() if started is None else started)
 
@@ -71,11 +64,7 @@ class Site:
         return (
             Route("GET", "/status", self.status, role=Role.GUEST, summary="What this site offers", data=Status),
             *[Route("GET", path, give, role=Role.GUEST, summary=says, data=str) for path, give, says in texts],
-            Route(
-                "GET", "/models", self.models, role=Role.COMMON, summary="Models by type of channel",
-                data=dict[str, list[str]],
-            ),
-        )  # fmt: skip
+        )
 
     async def status(self, visit: Visit[Nothing, Nothing]) -> Status:  # noqa: ARG002
         values = await self._options.all()
@@ -114,6 +103,3 @@ class Site:
 
     async def home(self, visit: Visit[Nothing, Nothing]) -> str:  # noqa: ARG002
         return await self._options.text("HomePageContent")
-
-    async def models(self, visit: Visit[Nothing, Nothing]) -> Mapping[str, Sequence[str]]:  # noqa: ARG002
-        return self._model_names()

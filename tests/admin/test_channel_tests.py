@@ -135,13 +135,13 @@ async def test_all_are_tested_in_the_background(house: House) -> None:
     assert (begun["running"], begun["total"]) == (True, 8)
     again = await house.client.post("/channel/test")
     assert (again.status_code, again.json()["code"]) == (409, "in_progress")
-    state = await house.ended("/channel/test")
+    state = await house.ended("/channel/test/state")
     assert (state["done"], state["failed"], state["ended_at"] >= state["started_at"] > 0) == (8, 2, True)
     rows = [await house.row(number) for number in numbers]
     assert sorted(row["test_error"] for row in rows) == [""] * 6 + ["http_500"]
     assert ((await house.row(globs))["test_error"], (await house.row(off))["test_time"]) == ("no_model", 0)
     await house.client.post("/channel/test?scope=disabled")
-    assert (await house.ended("/channel/test"))["total"] == 1
+    assert (await house.ended("/channel/test/state"))["total"] == 1
     assert (await house.row(off))["test_time"] > 0
 
 
@@ -240,7 +240,7 @@ async def test_balances(house: House) -> None:
         assert (await house.row(moonshot))["balance_updated_time"] == 0
         assert house.events.events[-1].detail == {"balance": 1.5, "currency": "CNY"}
         assert (await house.client.post("/channel/update_balance")).json()["data"]["total"] == 3
-        state = await house.ended("/channel/update_balance")
+        state = await house.ended("/channel/update_balance/state")
         assert (state["done"], state["failed"]) == (3, 2)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 
 from oneapi_asgi.admin.options import Options
@@ -21,12 +19,8 @@ oidc_userinfo_endpoint
 """
 
 
-def models() -> Mapping[str, tuple[str, ...]]:
-    return {"1": ("gpt-4o",)}
-
-
 def site(**values: str) -> Site:
-    return Site(Options(Kept(**values)), models, version="1.2.3", started=1_000.9)
+    return Site(Options(Kept(**values)), version="1.2.3", started=1_000.9)
 
 
 async def test_status() -> None:
@@ -57,10 +51,3 @@ async def test_texts_are_given_as_they_were_written_and_as_no_page(path: str, op
     assert answer.json()["data"] == text
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-content-type-options"] == "nosniff"
-
-
-async def test_models_are_for_those_who_have_signed_in() -> None:
-    async with asked(site().routes()) as client:
-        assert (await client.get("/models")).json()["data"] == {"1": ["gpt-4o"]}
-        del client.headers["x-actor"]
-        assert (await client.get("/models")).status_code == 401

@@ -13,10 +13,8 @@ import yaml
 
 from oneapi_asgi.cli.root import root
 from oneapi_asgi.settings import Settings, load_settings
-from oneapi_asgi.settings.sections import StorageSettings
 
 __all__ = [
-    "AWAITED",
     "DEPLOY",
     "ROOT",
     "Directive",
@@ -31,9 +29,6 @@ __all__ = [
 
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "examples" / "deploy"
-
-AWAITED = {"backup", "restore", "encryption_key"} - {*root.commands, *StorageSettings.__struct_fields__}
-"""Commands and settings that come with the same release by another change, and are not here yet."""
 
 
 def read(name: str) -> str:
@@ -107,16 +102,11 @@ def settings(environ: Mapping[str, str], folder: Path, config: str | None = None
     told = {"storage_url": "postgresql://oneapi:secret@postgres/oneapi", "encryption_key": "A" * 43 + "="}
     for name, value in told.items():
         (folder / name).write_text(value)
-    known = {
-        name: value.replace("/run/secrets/", f"{folder}/")
-        for name, value in environ.items()
-        if not any(name.endswith(f"__{each.upper()}") for each in AWAITED)
-    }
+    known = {name: value.replace("/run/secrets/", f"{folder}/") for name, value in environ.items()}
     if config is None:
         return load_settings(None, known)
-    lines = [line for line in config.splitlines() if line.partition(" ")[0] not in AWAITED]
     path = folder / "oneapi.toml"
-    path.write_text("\n".join(lines))
+    path.write_text(config)
     return load_settings(path, known)
 
 
@@ -129,8 +119,6 @@ def command_of(words: str | Sequence[str]) -> str:
     command: click.Command = root
     context, path = click.Context(root), list[str]()
     while isinstance(command, click.Group):
-        if left[0] in AWAITED:
-            return ""
         name, found, left = command.resolve_command(context, left)
         assert name is not None
         assert found is not None
