@@ -26,6 +26,8 @@ from oneapi_asgi.storage.sql.desk.members import SQLMembers
 from oneapi_asgi.storage.sql.desk.moving import SQLMoving
 from oneapi_asgi.storage.sql.desk.source import Source
 from oneapi_asgi.storage.sql.ledger import open_accounts
+from oneapi_asgi.storage.sql.schema import channels
+from oneapi_asgi.storage.sql.sealing import unseal
 
 from .source import HASH, KEY, PASSWORD, fill, hashed, make, place_of
 
@@ -355,8 +357,11 @@ async def test_new_api(old: str, new: str) -> None:
         assert found.provider == "deepseek"
         assert [key.reveal() for key in found.api_keys] == ["sk-a"]
         assert not found.enabled, "it would be asked without its proxy"
-        sql = "SELECT tag, headers, parameters, test_model FROM channels"
-        assert rows(new, sql) == [("eu", '{"X-A":"1"}', '{"temperature":0}', "gpt-4o")]
+        sql = "SELECT tag, parameters, test_model FROM channels"
+        assert rows(new, sql) == [("eu", '{"temperature":0}', "gpt-4o")]
+        ((kept,),) = rows(new, "SELECT headers FROM channels")
+        assert "X-A" not in kept
+        assert await storage.read(unseal, channels.c.headers, found.id, kept) == '{"X-A":"1"}'
         prices = await storage.list_prices()
         assert (prices["m"].input, prices["m"].cache_read) == (2_000_000_000, 200_000_000)
         assert prices["draw"].per_call == 40_000_000
