@@ -22,7 +22,7 @@ ONCE = {
     "SELECT name FROM users": [("root",)],
     "SELECT owner_id FROM accounts WHERE kind = 'user'": [(1,)],
     "SELECT owner_id FROM accounts WHERE kind = 'system' ORDER BY owner_id": [(n,) for n in sorted(SYSTEM.values())],
-    "SELECT count(*) FROM meta": [(1,)],
+    "SELECT count(*) FROM meta WHERE name = 'revision'": [(1,)],
 }
 
 
@@ -42,6 +42,7 @@ async def test_processes_that_start_together(kind: Kind, times: int, tmp_path: P
             async with open_fleet(url, 2, together=True) as fleet, open_session() as session:
                 assert {query: await asyncio.to_thread(rows, url, query) for query in ONCE} == ONCE
                 assert await asyncio.to_thread(rows, url, "SELECT name FROM channels") == [("only",)]
+                assert await asyncio.to_thread(rows, url, "SELECT count(*) FROM meta WHERE name = 'key'") == [(1,)]
                 await add_callers(url, wallet=1_000)
                 callers = Callers(session)
                 assert [(await callers.ask(one)).status for one in fleet.urls] == [200, 200]

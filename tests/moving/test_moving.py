@@ -363,6 +363,7 @@ async def test_new_api(old: str, new: str) -> None:
         assert found.proxy == Secret("http://p:1")
         assert rows(new, "SELECT tag, test_model FROM channels") == [("eu", "gpt-4o")]
         assert "401" in str(rows(new, "SELECT disabled_keys FROM channels"))
+        assert "X-A" not in str(rows(new, "SELECT headers FROM channels"))
         prices = await storage.list_prices()
         assert (prices["m"].input, prices["m"].cache_read) == (2_000_000_000, 200_000_000)
         assert prices["draw"].per_call == 40_000_000
