@@ -16,7 +16,8 @@ PACKAGE = ROOT / "oneapi_asgi"
 
 LEVELS = (
     ("accepting", "errors", "extra", "globs", "kept", "models"),
-    ("desk", "queries"),
+    ("queries", "tariffs"),
+    ("desk",),
     ("flight", "keys", "ports"),
     ("wire",),
     (
@@ -74,7 +75,7 @@ LEVELS = (
 )
 """A unit is a module, or a package with all that is in it. It imports units of the levels above its own line only."""
 
-WORDS = {"desk", "errors", "globs", "kept", "models", "ports", "keys", "queries"}
+WORDS = {"desk", "errors", "globs", "kept", "models", "ports", "keys", "queries", "tariffs"}
 ONLY = {"storage": WORDS, "testing": WORDS}
 """Units that hang on the words alone, whatever else lies below them."""
 

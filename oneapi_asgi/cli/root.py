@@ -8,6 +8,7 @@ from .. import __version__
 from .audit import audit
 from .channel import channel
 from .code import code
+from .group import group
 from .limit import limit
 from .moving import move
 from .price import price
@@ -30,5 +31,5 @@ def root() -> None:
     """
 
 
-for command in (serve, channel, token, user, limit, price, providers, record, code, audit, move):
+for command in (serve, channel, token, user, limit, price, group, providers, record, code, audit, move):
     root.add_command(command)

@@ -1,4 +1,4 @@
-"""Channels, prices, and the revision that tells caches of a change."""
+"""Channels, prices and groups, and the revision that tells caches of a change."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, delete, insert, select, update
 
 from ...models import Channel, Price, Pulse
+from ...tariffs import Group, check_group
 from ..declaring import ChannelChanges
 from .clock import Epoch
 from .ledger import Clock
 from .rows import channel_of, channel_row, fitting_name, price_of, price_text
-from .schema import channels, meta, prices
+from .schema import channels, groups, meta, prices
 from .statements import Change, Insertion, cursor
 
 __all__ = [
     "change_channels",
     "declared_channels",
     "delete_channel",
+    "delete_group",
     "disable_channel",
     "list_channels",
+    "list_groups",
     "list_prices",
     "lock_revision",
     "move_revision",
     "pulse",
     "save_channel",
+    "set_group",
     "set_price",
 ]
 
@@ -109,3 +113,19 @@ def set_price(connection: Connection, model: str, price: Price | None) -> None:
     connection.execute(delete(prices).where(prices.c.model == model))
     if price is not None:
         connection.execute(insert(prices).values(model=model, price=price_text(price)))
+
+
+def list_groups(connection: Connection) -> list[Group]:
+    rows = connection.execute(select(groups.c.name, groups.c.ratio, groups.c.note)).all()
+    return [Group(name=name, ratio=ratio, note=note) for name, ratio, note in sorted(rows)]
+
+
+def set_group(connection: Connection, group: Group) -> None:
+    check_group(group)
+    connection.execute(delete(groups).where(groups.c.name == group.name))
+    connection.execute(insert(groups).values(name=group.name, ratio=group.ratio, note=group.note))
+
+
+def delete_group(connection: Connection, name: str) -> None:
+    if not connection.execute(delete(groups).where(groups.c.name == name)).rowcount:
+        raise KeyError(name)

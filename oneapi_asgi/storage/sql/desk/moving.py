@@ -33,10 +33,10 @@ from ..channels import lock_revision, save_channel, set_price
 from ..ledger import apply, credit, leave, moment, open_accounts
 from ..portable import Total
 from ..records import write_records
-from ..schema import accounts, channels, codes, prices, tokens, users
+from ..schema import accounts, channels, codes, groups, prices, tokens, users
 from ..store import SQLStorage
 from .moving_names import Taken, portions, unused
-from .schema import events, groups, identities, imports, options
+from .schema import events, identities, imports, options
 
 __all__ = ["SQLMoving"]
 
