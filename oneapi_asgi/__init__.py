@@ -57,6 +57,7 @@ from .revocation import Revocation, RevocationGuard
 from .routing import ModelRouter
 from .shedding import Load, LoadShed
 from .slots import Slots
+from .tariffs import Group
 from .upstream import AddressGuard, HttpxUpstream, Timeouts, Upstream, UpstreamFault
 
 __version__ = "0.1.0"
@@ -86,6 +87,7 @@ __all__ = [
     "Endpoints",
     "Gateway",
     "GatewayError",
+    "Group",
     "Health",
     "Housekeeping",
     "HttpxUpstream",

@@ -177,6 +177,7 @@ def create_gateway(
         tokens=[row.draft() for row in settings.tokens],
         limits=[row.limit() for row in settings.limits],
         prices={row.model: row.price() for row in settings.prices},
+        groups=[row.group() for row in settings.groups],
         shared=open_shared(settings),
         processes=_processes(settings),
         max_attempts=settings.routing.max_attempts,

@@ -53,6 +53,7 @@ from .shedding import Load, LoadShed
 from .slots import Slots
 from .spool import Spool
 from .standing import ChannelPage
+from .tariffs import Group
 from .thoughts import Thoughts
 from .tickets import Tickets
 from .upgrade import Realtime, upgraded
@@ -88,9 +89,10 @@ class Gateway:
     ``sockets``, for ``/v1/realtime``, are those of the extra if none are given, with a guard of their own.
     ``upstream`` is an ``HttpxUpstream`` of its own if none is given. ``channels``, ``tokens`` and ``limits`` are
     declared in the storage at the start, so that those which were declared before and are missing now go; ``prices``
-    win over those in the storage, ``price_catalog`` comes after them. ``health`` None leaves channels alone for a
-    while that fail again and again; ``disable_on`` are the statuses and codes for which a channel is switched off for
-    good, once every key of it is refused so; ``on_disabled`` is told of it, and why.
+    and ``groups`` (what callers pay of a price) win over those in the storage, ``price_catalog`` comes after them.
+    ``health`` None leaves channels alone for a while that fail again and again; ``disable_on`` are the statuses and
+    codes for which a channel is switched off for good, once every key of it is refused so; ``on_disabled`` is told of
+    it, and why.
 
     ``shared`` is what replicas share (such as ``SharedRedis``), opened and closed with the gateway: rates are counted
     for all of them, and each tells the others of changes, failed channels and ended calls. Without it each of
@@ -126,6 +128,7 @@ class Gateway:
     tokens: Sequence[TokenDraft] | None = None
     limits: Sequence[Limit] | None = None
     prices: Mapping[str, Price] | None = None
+    groups: Iterable[Group] = ()
     shared: Shared | None = None
     processes: int = 1
     max_attempts: int = 3
@@ -170,7 +173,7 @@ class Gateway:
         self.pool = ChannelPool(storage, revision=revision, health=health_of(self.health, shared))
         self.records = RecordWriter(storage)
         self._prices = prices_of(
-            storage, revision, self.prices, self.price_catalog, self.unknown_model, self.default_price
+            storage, revision, self.prices, self.groups, self.price_catalog, self.unknown_model, self.default_price
         )
         self.quota = quota_of(storage, self._prices, book, self.default_max_output, self.spool)
         self._authenticator = KeyAuthenticator(storage, revision=revision, ttl=self.token_ttl)

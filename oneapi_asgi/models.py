@@ -280,7 +280,8 @@ class Price(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     None means "as plain input" (or output) for the parts that providers price apart. ``max_output`` is the model's own
     limit of output tokens, used to guess the cost of a call that names none. ``tiers`` replace all of it for calls with
-    more input tokens than the tier names.
+    more input tokens than the tier names. ``ratio`` is what is paid of all that, in billionths: in the price of a call,
+    that of the caller's group.
     """
 
     input: int = 0
@@ -297,6 +298,7 @@ class Price(Struct, frozen=True, kw_only=True, omit_defaults=True):
     per_call: int = 0
     max_output: int | None = None
     tiers: tuple[Tier, ...] = ()
+    ratio: int = NANO
 
 
 class Tier(Struct, frozen=True):

@@ -34,6 +34,7 @@ from .models import (
     User,
 )
 from .queries import Code, CodeDraft, Difference, Dimension, RecordPage, RecordQuery, Total
+from .tariffs import GroupAdmin, GroupStore
 
 __all__ = [
     "Auditor",
@@ -45,6 +46,8 @@ __all__ = [
     "CodeAdmin",
     "CodeRedeemer",
     "Declarations",
+    "GroupAdmin",
+    "GroupStore",
     "IdempotencyStore",
     "Ledger",
     "LedgerAnswer",
@@ -77,8 +80,8 @@ class RevisionStore(Protocol):
     """Tells caches when to forget, and what time it is where everybody looks at the same clock."""
 
     async def pulse(self) -> Pulse:
-        """A revision that grows whenever a token, user, channel, price or limit changes, and the time by the storage's
-        clock, read together."""
+        """A revision that grows whenever a token, user, channel, price, group or limit changes, and the time by the
+        storage's clock, read together."""
         ...
 
 
@@ -94,7 +97,7 @@ class ChannelStore(RevisionStore, Protocol):
         ...
 
 
-class PriceStore(RevisionStore, Protocol):
+class PriceStore(GroupStore, RevisionStore, Protocol):
     async def list_prices(self) -> Mapping[str, Price]:
         """The operator's prices by model name or glob."""
         ...
@@ -359,7 +362,7 @@ class LimitAdmin(Protocol):
         ...
 
 
-class PriceAdmin(Protocol):
+class PriceAdmin(GroupAdmin, Protocol):
     async def set_price(self, model: str, price: Price | None) -> None:
         """Set the price of a model name or glob; None removes it."""
         ...

@@ -13,11 +13,14 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
 
+from msgspec.structs import replace
+
 from .errors import Forbidden
-from .models import Price
+from .models import NANO, Price
 from .ports import PriceStore
 from .pricing import lookup
 from .revision import Following, Revision
+from .tariffs import Group, check_group
 
 __all__ = ["PriceBook", "PriceCatalog", "UnknownModel"]
 
@@ -36,10 +39,11 @@ class PriceCatalog(Protocol):
 
 class _Prices:
     """The prices as of one revision, and which of them names led to. What was asked before a change is answered here,
-    and so does not outlive it."""
+    and so does not outlive it. ``ratios`` are those of groups, in billionths."""
 
-    def __init__(self, listed: Mapping[str, Price]) -> None:
+    def __init__(self, listed: Mapping[str, Price], groups: Iterable[Group]) -> None:
         self.listed = listed
+        self.ratios = {group.name: group.ratio for group in groups}
         self.found: dict[str, Price | None] = {}
 
     def remember(self, name: str, price: Price | None) -> None:
@@ -49,7 +53,8 @@ class _Prices:
 
 
 class PriceBook:
-    """Prices by model name. ``declared`` ones win over the store's, the ``catalog`` comes after both.
+    """Prices by model name. ``declared`` ones win over the store's, the ``catalog`` comes after both. So do ``groups``,
+    what callers pay of a price, over the store's.
 
     ``unknown`` is the policy for models without a price: ``refuse`` calls whose money is limited (and let the others
     pass free), let all pass ``free``, or charge the ``default`` price.
@@ -61,6 +66,7 @@ class PriceBook:
         *,
         revision: Revision | None = None,
         declared: Mapping[str, Price] | None = None,
+        groups: Iterable[Group] = (),
         catalog: PriceCatalog | None = None,
         unknown: UnknownModel = "refuse",
         default: Price | None = None,
@@ -70,6 +76,9 @@ class PriceBook:
         self._store = store
         self._prices = Following(revision or Revision(store), self._load, what="prices")
         self._declared = declared or {}
+        self._groups = tuple(groups)
+        for group in self._groups:
+            check_group(group)
         self._catalog = catalog
         self._unknown = unknown
         self._default = default
@@ -87,7 +96,8 @@ class PriceBook:
         await self._prices.refresh()
 
     async def _load(self) -> _Prices:
-        return _Prices({**await self._store.list_prices(), **self._declared})
+        listed, groups = await self._store.list_prices(), await self._store.list_groups()
+        return _Prices({**listed, **self._declared}, (*groups, *self._groups))
 
     async def price(self, models: Iterable[str], *, limited: bool) -> Price:
         """The price of the first of these names that has one: what the caller named, then what the upstream will see.
@@ -109,6 +119,15 @@ class PriceBook:
             code="model_not_priced",
             param="model",
         )
+
+    def ratio(self, group: str) -> int:
+        """What callers of a group pay of a price, in billionths: all of it where nobody has set anything else."""
+        return self._prices.value.ratios.get(group, NANO)
+
+    def of_group(self, group: str, prices: Mapping[str, Price]) -> Mapping[str, Price]:
+        """The same prices at the ratio of a group."""
+        ratio = self.ratio(group)
+        return prices if ratio == NANO else {name: replace(price, ratio=ratio) for name, price in prices.items()}
 
     async def find(self, name: str) -> Price | None:
         """The price of a model, whatever the policy says of those that have none."""

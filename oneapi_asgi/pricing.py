@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .globs import matches
-from .models import Price, Usage
+from .models import NANO, Price, Usage
 from .wire.files import file_sizes
 
 __all__ = ["MILLION", "cost", "estimated", "guess_input", "lookup", "most"]
@@ -27,6 +27,7 @@ _MOST_OBJECTS = 50_000
 
 def cost(usage: Usage, price: Price) -> int:
     """Nano-dollars for this usage."""
+    ratio = price.ratio
     if price.tiers:
         price = _tier(price, usage.input)
     whole, made, write = price.input, price.output, price.cache_write
@@ -46,7 +47,9 @@ def cost(usage: Usage, price: Price) -> int:
     fixed = price.per_call * usage.calls
     minutes = usage.audio_seconds * price.audio_minute
     # One rounding for all parts: over the common denominator of a million tokens and sixty seconds.
-    return fixed - (-(millionths * 60 + minutes * MILLION) // (60 * MILLION))
+    if ratio == NANO:
+        return fixed - (-(millionths * 60 + minutes * MILLION) // (60 * MILLION))
+    return -(-(fixed * 60 * MILLION + millionths * 60 + minutes * MILLION) * ratio // (60 * MILLION * NANO))
 
 
 def _apart(count: int, rate: int | None, whole: int) -> int:
@@ -54,20 +57,22 @@ def _apart(count: int, rate: int | None, whole: int) -> int:
     return 0 if rate is None else count * (rate - whole)
 
 
-def most(price: Price, *, input_tokens: int, output_tokens: int, calls: int) -> int:
+def most(price: Price, *, input_tokens: int, output_tokens: int, calls: int, audio_seconds: int = 0) -> int:
     """Nano-dollars that a call of up to this size may cost at most: every token at the dearest rate it can get."""
-    amount = _most(price, input_tokens, output_tokens, calls)
+    amount = _most(price, input_tokens, output_tokens, calls, audio_seconds)
     for tier in price.tiers:
         if input_tokens > tier.above:
-            amount = max(amount, _most(tier.price, input_tokens, output_tokens, calls))
-    return amount
+            amount = max(amount, _most(tier.price, input_tokens, output_tokens, calls, audio_seconds))
+    return -(-amount // MILLION) if price.ratio == NANO else -(-amount * price.ratio // (MILLION * NANO))
 
 
-def _most(price: Price, input_tokens: int, output_tokens: int, calls: int) -> int:
+def _most(price: Price, input_tokens: int, output_tokens: int, calls: int, audio_seconds: int) -> int:
+    """In millionths."""
     read, write, hour = price.cache_read, price.cache_write, price.cache_write_1h
     dearest_input = _dearest(price.input, read, write, hour, price.input_audio, price.input_image)
     dearest_output = _dearest(price.output, price.reasoning, price.output_audio, price.output_image)
-    return -(-(input_tokens * dearest_input + output_tokens * dearest_output) // MILLION) + price.per_call * calls
+    amount = input_tokens * dearest_input + output_tokens * dearest_output + price.per_call * calls * MILLION
+    return amount - (-audio_seconds * price.audio_minute * MILLION // 60) if audio_seconds else amount
 
 
 def _tier(price: Price, input_tokens: int) -> Price:

@@ -66,16 +66,17 @@ def estimate(
     """
     if operation.body == "multipart":
         seconds = len(body) // _AUDIO_BYTES_A_SECOND + 1
-        input_tokens, minutes = seconds * _AUDIO_TOKENS_A_SECOND, -(-seconds * price.audio_minute // 60)
+        input_tokens = seconds * _AUDIO_TOKENS_A_SECOND
     else:
-        input_tokens, minutes = guess_input(body), 0
+        seconds, input_tokens = 0, guess_input(body)
     limit = head.max_output if head.max_output is not None else price.max_output or default_max_output
     output = limit * head.choices if operation.output else 0
     calls = head.choices if operation.choices_are_calls else 1
-    amount = minutes + most(price, input_tokens=input_tokens, output_tokens=output, calls=calls)
+    amount = most(price, input_tokens=input_tokens, output_tokens=output, calls=calls, audio_seconds=seconds)
     if head.max_output is not None or output <= head.choices:
         return amount, amount
-    return amount, minutes + most(price, input_tokens=input_tokens, output_tokens=head.choices, calls=calls)
+    least = most(price, input_tokens=input_tokens, output_tokens=head.choices, calls=calls, audio_seconds=seconds)
+    return amount, least
 
 
 class _Open(Struct, frozen=True):
@@ -177,10 +178,11 @@ class Quota:
         budgets = NO_BUDGETS if self._unbudgeted else await self._budgets(call, token, head.model)
         waits: list[float | None] = []
         while True:
-            prices = self._known_prices(call, head)
-            if prices is None:
+            known = self._known_prices(call, head)
+            if known is None:
                 limited = (token.limited or budgets is not NO_BUDGETS) and not operation.free
-                prices = await self._prices(call, head, limited=limited)
+                known = await self._prices(call, head, limited=limited)
+            prices = self.prices.of_group(token.group, known)
             needs: dict[str, tuple[int, int]] = {}
             amount = at_least = 0  # of all of them: the largest amount, and the least that is enough for each
             for model, price in prices.items():

@@ -23,6 +23,7 @@ from .rates import LocalRates, Share
 from .retirement import Retirement
 from .revision import Revision
 from .spool import Spool
+from .tariffs import Group
 from .upstream import Upstream
 
 __all__ = [
@@ -43,11 +44,20 @@ def prices_of(
     storage: CallStorage,
     revision: Revision,
     declared: Mapping[str, Price] | None,
+    groups: Iterable[Group],
     catalog: PriceCatalog | None,
     unknown: UnknownModel,
     default: Price | None,
 ) -> PriceBook:
-    return PriceBook(storage, revision=revision, declared=declared, catalog=catalog, unknown=unknown, default=default)
+    return PriceBook(
+        storage,
+        revision=revision,
+        declared=declared,
+        groups=groups,
+        catalog=catalog,
+        unknown=unknown,
+        default=default,
+    )
 
 
 def links_of(upstream: Upstream, hosts: Iterable[str]) -> LinkedFiles | None:

@@ -16,7 +16,8 @@ PACKAGE = ROOT / "oneapi_asgi"
 
 LEVELS = (
     ("accepting", "errors", "extra", "globs", "kept", "models"),
-    ("desk", "overrides", "queries"),
+    ("overrides", "queries", "tariffs"),
+    ("desk",),
     ("flight", "keys", "ports"),
     ("wire",),
     (
@@ -76,7 +77,7 @@ LEVELS = (
 )
 """A unit is a module, or a package with all that is in it. It imports units of the levels above its own line only."""
 
-WORDS = {"desk", "errors", "globs", "kept", "models", "overrides", "ports", "keys", "queries"}
+WORDS = {"desk", "errors", "globs", "kept", "models", "overrides", "ports", "keys", "queries", "tariffs"}
 ONLY = {"storage": WORDS, "testing": WORDS}
 """Units that hang on the words alone, whatever else lies below them."""
 

@@ -20,6 +20,7 @@ from oneapi_asgi.pool import ChannelPool
 from oneapi_asgi.pricebook import PriceBook
 from oneapi_asgi.revision import Revision
 from oneapi_asgi.strategies import STRATEGIES, StrategyName
+from oneapi_asgi.tariffs import Group
 
 DOUBTFUL, RECOVERING = Standing("doubtful"), Standing("recovering", share=0.5)
 PROBING = Standing("probing", share=0.1)
@@ -325,6 +326,9 @@ class Prices:
 
     async def list_prices(self) -> dict[str, Price]:
         return {"dear": Price(input=3, output=9), "cheap": Price(input=1, output=2), "call": Price(per_call=1)}
+
+    async def list_groups(self) -> list[Group]:
+        return []
 
 
 async def test_the_cheapest_is_found_by_prices_and_factors() -> None:

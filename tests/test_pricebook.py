@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import pytest
 
 from oneapi_asgi.errors import Forbidden
-from oneapi_asgi.models import Price, Pulse
+from oneapi_asgi.models import NANO, Price, Pulse
 from oneapi_asgi.pricebook import PriceBook, UnknownModel
 from oneapi_asgi.revision import Revision
+from oneapi_asgi.tariffs import Group
 
 
 class Store:
     def __init__(self, **prices: int) -> None:
         self.prices = {name.replace("_", "-"): Price(input=rate) for name, rate in prices.items()}
+        self.groups: list[Group] = []
         self.moved = 1
         self.listed = 0
 
@@ -25,6 +27,9 @@ class Store:
     async def list_prices(self) -> Mapping[str, Price]:
         self.listed += 1
         return self.prices
+
+    async def list_groups(self) -> Sequence[Group]:
+        return self.groups
 
 
 class Catalog:
@@ -104,3 +109,31 @@ async def test_names_that_callers_invent_do_not_pile_up() -> None:
     for n in range(25_000):
         await book.price([f"model-{n}"], limited=True)
     assert len(book._prices.value.found) <= 10_001
+
+
+async def test_groups_pay_their_ratio_and_others_the_whole_price() -> None:
+    store = Store(m=7)
+    store.groups = [Group(name="vip", ratio=NANO // 2), Group(name="team", ratio=5), Group(name="default")]
+    book = PriceBook(store, groups=[Group(name="team", ratio=6), Group(name="vip")])
+    await book.refresh()
+    plain = {"": await book.price(["m"], limited=True)}
+    assert [book.ratio(group) for group in ("vip", "team", "default", "never set")] == [NANO, 6, NANO, NANO]
+    assert book.of_group("vip", plain) is plain
+    assert book.of_group("team", plain) == {"": Price(input=7, ratio=6)}
+
+
+async def test_a_ratio_that_changes_holds_with_the_next_revision() -> None:
+    store = Store(m=7)
+    book = PriceBook(store, revision=Revision(store, interval=0))
+    await book.refresh()
+    store.groups = [Group(name="vip", ratio=5)]
+    await book.refresh()
+    assert book.ratio("vip") == NANO
+    store.moved += 1
+    await book.refresh()
+    assert book.ratio("vip") == 5
+
+
+def test_a_declared_group_has_to_be_sound() -> None:
+    with pytest.raises(ValueError, match="ratio"):
+        PriceBook(Store(), groups=[Group(name="vip", ratio=-1)])

@@ -18,6 +18,7 @@ from oneapi_asgi.pricing import MILLION, cost, estimated, guess_input, lookup, m
 
 RATE = st.integers(0, 10**15) | st.sampled_from([0, 1, 59, 60, 61, NANO, 10**18])
 PART = st.none() | RATE
+RATIO = st.just(NANO) | st.integers(0, 1_000 * NANO) | st.sampled_from([0, 1, NANO - 1, NANO + 1, 8 * NANO // 10])
 COUNT = st.integers(0, 10**7) | st.sampled_from([0, 1, MILLION, 1 << 40])
 
 flat_prices = st.builds(
@@ -33,7 +34,8 @@ flat_prices = st.builds(
 @st.composite
 def prices(draw: st.DrawFn) -> Price:
     bounds = draw(st.lists(st.integers(0, 10**6), max_size=3, unique=True))
-    return replace(draw(flat_prices), tiers=tuple(Tier(bound, draw(flat_prices)) for bound in bounds))
+    tiers = tuple(Tier(bound, draw(flat_prices)) for bound in bounds)
+    return replace(draw(flat_prices), tiers=tiers, ratio=draw(RATIO))
 
 
 @st.composite
@@ -59,6 +61,7 @@ def usages(draw: st.DrawFn) -> Usage:
 
 def exact(usage: Usage, price: Price) -> Fraction:
     """The oracle: every token at its own rate, one after the other, as a fraction."""
+    ratio = Fraction(price.ratio, NANO)
     for tier in sorted(price.tiers, key=lambda tier: tier.above):
         if usage.input > tier.above:
             price = tier.price
@@ -81,7 +84,7 @@ def exact(usage: Usage, price: Price) -> Fraction:
             total += Fraction(getattr(usage, name) * each, MILLION)
             whole -= getattr(usage, name)
         total += Fraction(whole * plain, MILLION)
-    return total + Fraction(usage.audio_seconds * price.audio_minute, 60) + usage.calls * price.per_call
+    return ratio * (total + Fraction(usage.audio_seconds * price.audio_minute, 60) + usage.calls * price.per_call)
 
 
 @given(usages(), prices())
@@ -137,8 +140,9 @@ def test_no_usage_within_its_bounds_costs_more_than_most(
         input_tokens=usage.input + spare_input,
         output_tokens=usage.output + spare_output,
         calls=usage.calls + spare_calls,
+        audio_seconds=usage.audio_seconds,
     )
-    assert bound >= cost(replace(usage, audio_seconds=0), price)
+    assert bound >= cost(usage, price)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +163,11 @@ def test_no_usage_within_its_bounds_costs_more_than_most(
         (Usage(calls=3), Price(per_call=7), 21),
         (Usage(input=10), Price(input=MILLION, tiers=(Tier(10, Price(input=2 * MILLION)),)), 10),
         (Usage(input=11), Price(input=MILLION, tiers=(Tier(10, Price(input=2 * MILLION)),)), 22),
+        (Usage(input=11), Price(input=MILLION, tiers=(Tier(10, Price(input=2 * MILLION)),), ratio=NANO // 2), 11),
+        (Usage(input=3, calls=1), Price(input=MILLION, per_call=1, ratio=NANO // 2), 2),
+        (Usage(input=3, calls=2), Price(input=MILLION // 2, per_call=1, ratio=NANO * 3), 11),
+        (Usage(input=1), Price(input=1, ratio=1), 1),
+        (Usage(input=MILLION, calls=9), Price(input=NANO, per_call=NANO, ratio=0), 0),
     ],
 )
 def test_costs(usage: Usage, price: Price, nano: int) -> None:

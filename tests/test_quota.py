@@ -10,9 +10,11 @@ import pytest
 from quotas import CHANNELS, COST, Bank, Clock, begin, opened, until, used
 
 from oneapi_asgi.errors import NotStarted, Unavailable
-from oneapi_asgi.models import Checkpoint, Limit, Reserve, Settle, Usage
+from oneapi_asgi.models import NANO, Checkpoint, Limit, Reserve, Settle, Usage
 from oneapi_asgi.pricebook import PriceBook
+from oneapi_asgi.pricing import cost
 from oneapi_asgi.quota import Quota
+from oneapi_asgi.tariffs import Group
 
 LEASE = 60.0
 
@@ -315,3 +317,17 @@ async def test_an_item_that_nobody_can_carry_out_is_dropped(caplog: pytest.LogCa
         await quota.settled()
         assert quota._unsure == set()
     assert "cannot be committed: Settle" in caplog.text
+
+
+@pytest.mark.parametrize(("ratio", "charged"), [(None, COST), (NANO // 3, 33_334), (0, 0), (2 * NANO, 2 * COST)])
+async def test_a_group_pays_its_ratio_of_what_is_held_and_of_what_is_charged(ratio: int | None, charged: int) -> None:
+    bank = Bank()
+    if ratio is not None:
+        await bank.set_group(Group(name="staff", ratio=ratio))
+    token = await bank.caller(wallet=2 * COST)
+    async with opened(bank) as quota:
+        call = await begin(quota, token)
+        [held] = [one.amount for one in bank.asked if isinstance(one, Reserve)]
+        price = call.prices[""]
+        assert (held, cost(Usage(), price)) == (charged, charged)
+        assert price.ratio == (NANO if ratio is None else ratio)

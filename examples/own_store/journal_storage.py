@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar, get_type_hints
 import anyio
 import msgspec
 
-from oneapi_asgi import CallRecord, Channel, MemoryStorage, Price, Secret, Token, TokenDraft
+from oneapi_asgi import CallRecord, Channel, Group, MemoryStorage, Price, Secret, Token, TokenDraft
 from oneapi_asgi.kept import Claim, Conclude, Kept, KeptNote, OwnedObject
 from oneapi_asgi.models import Checkpoint, Limit, Reserve, Settle, TokenStatus
 from oneapi_asgi.ports import LedgerAnswer, LedgerOperation
@@ -204,6 +204,12 @@ class JournalStorage(MemoryStorage):
     async def set_price(self, model: str, price: Price | None) -> None:
         await self._kept(super().set_price(model, price), "set_price", model=model, price=price)
 
+    async def set_group(self, group: Group) -> None:
+        await self._kept(super().set_group(group), "set_group", group=group)
+
+    async def delete_group(self, name: str) -> None:
+        await self._kept(super().delete_group(name), "delete_group", name=name)
+
     async def declare(
         self, channels: Sequence[Channel], tokens: Sequence[TokenDraft], limits: Sequence[Limit] = ()
     ) -> None:
@@ -223,6 +229,7 @@ _DEEDS = (
     "credit",
     "declare",
     "delete_channel",
+    "delete_group",
     "delete_limit",
     "delete_object",
     "disable_channel",
@@ -237,6 +244,7 @@ _DEEDS = (
     "renew_answers",
     "save_channel",
     "save_limit",
+    "set_group",
     "set_price",
     "set_token_status",
     "set_user",

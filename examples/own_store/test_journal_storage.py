@@ -12,7 +12,7 @@ import pytest
 from journal_storage import JournalStorage
 
 import oneapi_asgi
-from oneapi_asgi import CallRecord, Channel, Price, Secret, Storage, TokenDraft
+from oneapi_asgi import CallRecord, Channel, Group, Price, Secret, Storage, TokenDraft
 from oneapi_asgi.kept import Claim, Conclude, KeptNote, OwnedObject
 from oneapi_asgi.models import Balance, Checkpoint, Limit, Pulse, Reserve, Settle
 from oneapi_asgi.queries import CodeDraft
@@ -47,6 +47,9 @@ async def _fill(storage: JournalStorage) -> None:
     with pytest.raises(ValueError, match="ci"):
         await storage.add_token(TokenDraft(name="ci", digest="e", user="ann"))
     await storage.set_price("gpt-*", Price(input=1, max_output=7))
+    for name in ("vip", "gone"):
+        await storage.set_group(Group(name=name, ratio=5))
+    await storage.delete_group("gone")
     await storage.apply([Reserve("a", token.accounts, 400, 100, 60.0), Reserve("b", token.accounts, 50, 50, -1.0)])
     await storage.apply([Reserve("c", token.accounts, 5, 5, 60.0), Settle("a", 123)])
     await storage.apply([Checkpoint("b", 9, -1.0, token.accounts[:1])])
@@ -85,6 +88,7 @@ async def _state(storage: JournalStorage) -> tuple[object, ...]:
         tokens,
         await storage.list_channels(),
         await storage.list_prices(),
+        await storage.list_groups(),
         await storage.list_records(),
         [await storage.balances(token.accounts) for token in tokens],
         limits,

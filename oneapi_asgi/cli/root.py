@@ -9,6 +9,7 @@ from .audit import audit
 from .backup import backup, restore
 from .channel import channel
 from .code import code
+from .group import group
 from .keys import keys
 from .limit import limit
 from .moving import move
@@ -32,5 +33,7 @@ def root() -> None:
     """
 
 
-for command in (serve, channel, token, user, limit, price, providers, record, code, audit, backup, restore, move, keys):
+for command in (
+    serve, channel, token, user, limit, price, group, providers, record, code, audit, backup, restore, move, keys,
+):  # fmt: skip
     root.add_command(command)

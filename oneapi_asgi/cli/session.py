@@ -16,6 +16,7 @@ from ..models import Channel, Token, User
 from ..ports import Storage
 from ..settings import (
     ChannelSettings,
+    GroupSettings,
     LimitSettings,
     PriceSettings,
     Settings,
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-S = TypeVar("S", ChannelSettings, TokenSettings, PriceSettings, LimitSettings)
+S = TypeVar("S", ChannelSettings, TokenSettings, PriceSettings, GroupSettings, LimitSettings)
 E = TypeVar("E", Channel, Token, User)
 
 config_option = click.option(
@@ -86,7 +87,7 @@ def settings_of(config: Path | None, environ: Mapping[str, str] = os.environ) ->
 
 
 def read_options(kind: type[S], options: Mapping[str, object], flags: Mapping[str, str] = {}) -> S:
-    """One channel, token, price or limit from the options that were given, by the rules of a configuration file.
+    """One channel, token, price, group or limit from the options that were given, by the rules of a configuration file.
 
     ``flags`` has the options that are not called like the key that they set.
     """

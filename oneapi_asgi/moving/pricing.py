@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ..desk.moving import Remarks
 from ..desk.ratios import MAX_RATIO, RATIO_NANO, nearest, prices_from_ratios
 from ..models import NANO, Price
+from ..tariffs import Group, check_group
 from .values import fraction, json_object
 
 __all__ = ["groups_of", "prices_of"]
@@ -56,11 +57,19 @@ def prices_of(options: Mapping[str, str], remarks: Remarks) -> dict[str, Price]:
 
 def groups_of(options: Mapping[str, str], remarks: Remarks) -> dict[str, int]:
     """Ratios in billionths."""
-    found = {name: nearest(ratio * NANO) for name, ratio in _ratios(options, "GroupRatio", remarks).items()}
-    for name, ratio in found.items():
-        if ratio != NANO:
-            what = "ratio of a group: kept, and multiplies no price yet, so that its members pay the plain one"
-            remarks.add("lost", _TABLE, what, name, cure="move later if they have to pay another one")
+    found = {}
+    for name, ratio in _ratios(options, "GroupRatio", remarks).items():
+        exact = ratio * NANO
+        group = Group(name=name, ratio=nearest(exact))
+        try:
+            check_group(group)
+        except ValueError as error:
+            cure = "its members pay the whole price: set what they are to pay by oneapi-asgi group set"
+            remarks.add("skipped", _TABLE, "GroupRatio has what no group can have", f"{error}", cure=cure)
+            continue
+        if group.ratio != exact:
+            remarks.add("changed", _TABLE, "ratio of a group: rounded to nine decimals", f"{name}: {ratio}"[:80])
+        found[name] = group.ratio
     return found
 
 

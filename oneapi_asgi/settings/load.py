@@ -17,10 +17,12 @@ from .places import FromEnvironment, Mistakes, Place, SettingsError, did_you_mea
 from .readers import Reader
 from .rows import (
     ChannelSettings,
+    GroupSettings,
     LimitSettings,
     PriceSettings,
     TokenSettings,
     read_channel,
+    read_group,
     read_limit,
     read_price,
     read_token,
@@ -30,7 +32,7 @@ from .tables import readers_of
 
 __all__ = ["find_config", "load_settings", "read_section"]
 
-S = TypeVar("S", ChannelSettings, TokenSettings, PriceSettings, LimitSettings)
+S = TypeVar("S", ChannelSettings, TokenSettings, PriceSettings, GroupSettings, LimitSettings)
 
 _PREFIX: Final = "ONEAPI_"
 _USUAL: Final = Path("oneapi.toml")
@@ -42,6 +44,7 @@ _READERS: Final[Mapping[type[Struct], Reader[Any]]] = {
     ChannelSettings: read_channel,
     TokenSettings: read_token,
     PriceSettings: read_price,
+    GroupSettings: read_group,
     LimitSettings: read_limit,
 }
 

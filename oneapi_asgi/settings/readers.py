@@ -18,6 +18,7 @@ from ..keys import encryption_key
 from ..models import NANO, Secret
 from ..providers.catalog import CATALOG, find_provider
 from ..strategies import STRATEGIES
+from ..tariffs import MAX_GROUP_RATIO
 from .places import FromEnvironment, Place, did_you_mean
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "pause",
     "provider_id",
     "rate",
+    "ratio",
     "referenced",
     "seconds",
     "secret",
@@ -123,6 +125,20 @@ def dollars(value: object, at: Place) -> int:
         raise at.wrong(value, 'must be an amount of dollars, such as 0.15 or "0.15"')
     if not 0 <= number <= _MOST_DOLLARS:
         raise at.wrong(value, f"must be between 0 and {_MOST_DOLLARS} dollars")
+    return _billionths(number, value, at)
+
+
+def ratio(value: object, at: Place) -> int:
+    """What is paid of a price, in billionths, exactly."""
+    number = _decimal(value)
+    if number is None:
+        raise at.wrong(value, 'must be what is paid of a price, such as 0.8 or "0.8"')
+    if not 0 <= number <= MAX_GROUP_RATIO:
+        raise at.wrong(value, f"must be between 0 and {MAX_GROUP_RATIO} times the price")
+    return _billionths(number, value, at)
+
+
+def _billionths(number: Decimal, value: object, at: Place) -> int:
     exact = number.quantize(Decimal(1) / NANO)
     if exact != number:
         raise at.wrong(value, "must have at most 9 decimals")

@@ -1,5 +1,5 @@
-"""The rows of a configuration file: its ``[[channels]]``, ``[[tokens]]``, ``[[prices]]``, ``[[limits]]`` and
-``[[routes]]``.
+"""The rows of a configuration file: its ``[[channels]]``, ``[[tokens]]``, ``[[prices]]``, ``[[groups]]``,
+``[[limits]]`` and ``[[routes]]``.
 
 Money is in nano-dollars here, as everywhere, and in dollars in the file; durations are seconds.
 """
@@ -17,6 +17,7 @@ from ..overrides import mistaken_overrides
 from ..planning import Route
 from ..providers.catalog import find_provider, mistaken_options
 from ..strategies import StrategyName
+from ..tariffs import Group, check_group
 from .overriding import headers, parameters
 from .places import Place, SettingsError
 from .readers import (
@@ -30,6 +31,7 @@ from .readers import (
     network,
     provider_id,
     rate,
+    ratio,
     secret,
     strategy,
     text,
@@ -42,12 +44,14 @@ from .urls import SecretUrl, proxy_url
 
 __all__ = [
     "ChannelSettings",
+    "GroupSettings",
     "LimitSettings",
     "PriceSettings",
     "RouteSettings",
     "TierSettings",
     "TokenSettings",
     "read_channel",
+    "read_group",
     "read_limit",
     "read_limits",
     "read_price",
@@ -242,6 +246,17 @@ class PriceSettings(_Parts, frozen=True, kw_only=True):
         return Price(**self.given(), max_output=self.max_output, tiers=tiers)
 
 
+class GroupSettings(Struct, frozen=True, kw_only=True):
+    """A ``Group``. ``ratio`` is in billionths once read."""
+
+    name: Annotated[str, text]
+    ratio: Annotated[int, ratio]
+    note: Annotated[str, text] = ""
+
+    def group(self) -> Group:
+        return Group(name=self.name, ratio=self.ratio, note=self.note)
+
+
 def _check_channel(channel: ChannelSettings, at: Place) -> Iterator[SettingsError]:
     provider = find_provider(channel.provider)
     if channel.api_key and channel.api_keys:
@@ -296,10 +311,18 @@ def _check_price(price: PriceSettings, at: Place) -> Iterator[SettingsError]:
                 yield place.key(part).mistake(f"missing; a tier holds in place of the whole price, which has {part}")
 
 
+def _check_group(group: GroupSettings, at: Place) -> Iterator[SettingsError]:
+    try:
+        check_group(group.group())
+    except ValueError as error:
+        yield at.mistake(f"is wrong: {error}")
+
+
 read_channel = table(ChannelSettings, _check_channel)
 read_token = table(TokenSettings)
 read_limit = table(LimitSettings, _check_limit)
 read_price = table(PriceSettings, _check_price)
+read_group = table(GroupSettings, _check_group)
 
 _all_limits = listed(read_limit)
 

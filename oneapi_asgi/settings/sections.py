@@ -33,11 +33,13 @@ from .readers import (
 )
 from .rows import (
     ChannelSettings,
+    GroupSettings,
     LimitSettings,
     PriceSettings,
     RouteSettings,
     TokenSettings,
     read_channel,
+    read_group,
     read_limits,
     read_price,
     read_routes,
@@ -225,6 +227,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     channels: Annotated[tuple[ChannelSettings, ...], listed(read_channel, unique=("name",))] = ()
     tokens: Annotated[tuple[TokenSettings, ...], listed(read_token, unique=("name", "key"))] = ()
     prices: Annotated[tuple[PriceSettings, ...], listed(read_price, unique=("model",))] = ()
+    groups: Annotated[tuple[GroupSettings, ...], listed(read_group, unique=("name",))] = ()
     limits: Annotated[tuple[LimitSettings, ...], read_limits] = ()
     routes: Annotated[tuple[RouteSettings, ...], read_routes] = ()
 

@@ -22,6 +22,7 @@ from ..models import Balance, CallRecord, Channel, Limit, Price, Pulse, Settled,
 from ..overrides import check_overrides
 from ..ports import LedgerAnswer, LedgerOperation
 from ..queries import Code, CodeDraft, Difference, Dimension, RecordPage, RecordQuery, Total
+from ..tariffs import Group, check_group
 from .answers import Answers
 from .audit import audit_memory
 from .codes import CodeBook
@@ -78,6 +79,7 @@ class MemoryStorage:
         self._declared_limits: set[int] = set()
         self._budgets: dict[tuple[int, str], int] = {}
         self._prices: dict[str, Price] = dict(prices or {})
+        self._groups: dict[str, Group] = {}
         self._codes = CodeBook()
         self._records = RecordBook(keep)
         self._answers = Answers(self._holds.get, self._fence)
@@ -318,7 +320,7 @@ class MemoryStorage:
         self._digests[draft.digest] = token.id
         return self._token(token)
 
-    # Channels and prices
+    # Channels, prices and groups
 
     async def list_channels(self) -> Sequence[Channel]:
         return list(self._channels.values())
@@ -363,6 +365,18 @@ class MemoryStorage:
         self._prices.pop(model, None)
         if price is not None:
             self._prices[model] = price
+        self._revision += 1
+
+    async def list_groups(self) -> Sequence[Group]:
+        return [self._groups[name] for name in sorted(self._groups)]
+
+    async def set_group(self, group: Group) -> None:
+        check_group(group)
+        self._groups[group.name] = group
+        self._revision += 1
+
+    async def delete_group(self, name: str) -> None:
+        del self._groups[name]
         self._revision += 1
 
     # Limits

@@ -1,4 +1,4 @@
-"""What a storage has to do for channels and prices, as tests to inherit; a part of ``StorageContract``."""
+"""What a storage has to do for channels, prices and groups, as tests to inherit; a part of ``StorageContract``."""
 # ruff: noqa: S101 - these are tests
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from ..models import Channel, Price, Secret
+from ..models import NANO, Channel, Price, Secret
 from ..ports import Storage
+from ..tariffs import Group
 from .ledger_contract import ContractBase
 
 __all__ = ["ChannelContract"]
@@ -99,6 +100,36 @@ class ChannelContract(ContractBase):
         await storage.set_price("gpt-4o", None)
         await storage.set_price("never-there", None)
         assert await storage.list_prices() == {"oai-*": Price(per_call=3)}
+
+    async def test_groups(self, storage: Storage) -> None:
+        assert list(await storage.list_groups()) == []
+        vip, much = Group(name="vip", ratio=NANO * 4 // 5, note="friends"), Group(name="Zürich 大", ratio=1_000 * NANO)
+        free = Group(name="free", ratio=0)
+        for group in (Group(name="vip"), vip, much, free):
+            await storage.set_group(group)
+        assert list(await storage.list_groups()) == [much, free, vip]
+        await storage.delete_group("free")
+        with pytest.raises(KeyError):
+            await storage.delete_group("free")
+        assert list(await storage.list_groups()) == [much, vip]
+
+    @pytest.mark.parametrize(
+        "group",
+        [
+            Group(name=""),
+            Group(name="x" * 256),
+            Group(name="a\nb"),
+            Group(name="vip", ratio=-1),
+            Group(name="vip", ratio=1_000 * NANO + 1),
+            Group(name="vip", note="x" * 256),
+            Group(name="vip", note="\0"),
+        ],
+    )
+    async def test_groups_that_cannot_be(self, storage: Storage, group: Group) -> None:
+        await storage.set_group(Group(name="vip", ratio=5))
+        with pytest.raises(ValueError, match=r"name|ratio|note"):
+            await storage.set_group(group)
+        assert list(await storage.list_groups()) == [Group(name="vip", ratio=5)]
 
     async def test_whatever_a_channel_says_may_change(self, storage: Storage) -> None:
         plain = Channel(id=0, name="a")

@@ -23,6 +23,7 @@ import pytest
 
 from ..models import Channel, Price, Secret, Settle, TokenDraft, TokenStatus, User
 from ..ports import Storage
+from ..tariffs import Group
 from .channel_contract import ChannelContract
 from .code_contract import CodeContract
 from .idempotency_contract import IdempotencyContract
@@ -169,6 +170,10 @@ class _Revision(ContractBase):
         await storage.set_price("gpt-4o", Price(input=1))
         assert await moved()
         await storage.set_price("gpt-4o", None)
+        assert await moved()
+        await storage.set_group(Group(name="vip"))
+        assert await moved()
+        await storage.delete_group("vip")
         assert await moved()
         await storage.declare([Channel(id=0, name="first")], [])
         assert await moved()

@@ -229,11 +229,15 @@ def test_what_must_not_be_asked_is_not(changes: Row, enabled: bool, keys: list[s
     assert [key for key in ("sk-a", "sk-b") if key_digest(key) not in found.disabled_keys] == keys
 
 
-def test_what_groups_paid_is_not_dropped_in_silence() -> None:
+@pytest.mark.parametrize(
+    ("ratio", "kept", "outcome"),
+    [("0.5", NANO // 2, None), ("0.1234567891", 123_456_789, "changed"), ("1000.1", None, "skipped")],
+)
+def test_what_groups_paid_is_not_changed_in_silence(ratio: str, kept: int | None, outcome: str | None) -> None:
     remarks = Remarks()
-    assert groups_of({"GroupRatio": '{"default": 1, "vip": 0.5}'}, remarks) == {"default": NANO, "vip": NANO // 2}
-    (told,) = remarks.all()
-    assert (told.outcome, told.examples) == ("lost", ("vip",))
+    found = groups_of({"GroupRatio": f'{{"default": 1, "vip": {ratio}}}'}, remarks)
+    assert found == {"default": NANO} | ({} if kept is None else {"vip": kept})
+    assert [told.outcome for told in remarks.all()] == ([] if outcome is None else [outcome])
 
 
 def changes_of(row: Row, *, newer: bool = True) -> tuple[Channel, list[str]]:

@@ -1,4 +1,4 @@
-"""Channels, prices, and the revision that tells caches of a change."""
+"""Channels, prices and groups, and the revision that tells caches of a change."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ...desk.channels import NameTaken
 from ...keys import key_digest
 from ...models import Channel, Price, Pulse
 from ...overrides import check_overrides
+from ...tariffs import Group, check_group
 from ..declaring import ChannelChanges
 from .clock import Epoch
 from .ledger import Clock
@@ -25,7 +26,7 @@ from .rows import (
     price_of,
     price_text,
 )
-from .schema import channels, meta, prices
+from .schema import channels, groups, meta, prices
 from .sealing import SEALED, sealed, secrets_of, unsealed
 from .statements import Change, Insertion, cursor
 
@@ -34,13 +35,16 @@ __all__ = [
     "change_channels",
     "declared_channels",
     "delete_channel",
+    "delete_group",
     "disable_channel",
     "list_channels",
+    "list_groups",
     "list_prices",
     "lock_revision",
     "move_revision",
     "pulse",
     "save_channel",
+    "set_group",
     "set_price",
     "stored_channels",
     "write_channel",
@@ -189,3 +193,19 @@ def set_price(connection: Connection, model: str, price: Price | None) -> None:
     connection.execute(delete(prices).where(prices.c.model == model))
     if price is not None:
         connection.execute(insert(prices).values(model=model, price=price_text(price)))
+
+
+def list_groups(connection: Connection) -> list[Group]:
+    rows = connection.execute(select(groups.c.name, groups.c.ratio, groups.c.note)).all()
+    return [Group(name=name, ratio=ratio, note=note) for name, ratio, note in sorted(rows)]
+
+
+def set_group(connection: Connection, group: Group) -> None:
+    check_group(group)
+    connection.execute(delete(groups).where(groups.c.name == group.name))
+    connection.execute(insert(groups).values(name=group.name, ratio=group.ratio, note=group.note))
+
+
+def delete_group(connection: Connection, name: str) -> None:
+    if not connection.execute(delete(groups).where(groups.c.name == name)).rowcount:
+        raise KeyError(name)

@@ -50,6 +50,7 @@ __all__ = [
     "channels",
     "codes",
     "daily_totals",
+    "groups",
     "limits",
     "meta",
     "metadata",
@@ -277,6 +278,15 @@ prices = Table(
     metadata,
     Column("model", _NAME, primary_key=True),
     Column("price", Text, nullable=False),
+)
+
+# What callers of a group pay of a price: ``ratio`` in billionths.
+groups = Table(
+    "groups",
+    metadata,
+    Column("name", _NAME, primary_key=True),
+    Column("ratio", BigInteger, nullable=False),
+    Column("note", _NAME, nullable=False),
 )
 
 reservations = Table(

@@ -15,6 +15,7 @@ from ...kept import Claim, Conclude, Kept, KeptNote, OwnedObject
 from ...models import Balance, CallRecord, Channel, Limit, Price, Pulse, Token, TokenDraft, TokenStatus, User
 from ...ports import LedgerAnswer, LedgerOperation
 from ...queries import Code, CodeDraft, Difference, Dimension, RecordPage, RecordQuery, Total
+from ...tariffs import Group
 from ..gathering import Gathering
 from ..vault import KeyFile, Vault
 from . import answers, channels, codes, keeping, ledger, limits, opening, tokens
@@ -241,7 +242,7 @@ class SQLStorage:
     async def set_token_status(self, token_id: int, status: TokenStatus) -> None:
         await self.administer(tokens.set_token_status, token_id, status)
 
-    # Channels, prices and limits
+    # Channels, prices, groups and limits
 
     async def list_channels(self) -> Sequence[Channel]:
         return await self.read(channels.list_channels)
@@ -260,6 +261,15 @@ class SQLStorage:
 
     async def set_price(self, model: str, price: Price | None) -> None:
         await self.administer(channels.set_price, model, price)
+
+    async def list_groups(self) -> Sequence[Group]:
+        return await self.read(channels.list_groups)
+
+    async def set_group(self, group: Group) -> None:
+        await self.administer(channels.set_group, group)
+
+    async def delete_group(self, name: str) -> None:
+        await self.administer(channels.delete_group, name)
 
     async def list_limits(self) -> Sequence[Limit]:
         return await self.read(limits.list_limits)

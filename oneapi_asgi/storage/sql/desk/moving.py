@@ -33,12 +33,12 @@ from ..channels import lock_revision, set_price, write_channel
 from ..ledger import apply, credit, leave, moment, open_accounts
 from ..portable import Total
 from ..records import write_records
-from ..schema import accounts, channels, codes, prices, tokens, users
+from ..schema import accounts, channels, codes, groups, prices, tokens, users
 from ..sealing import sealed
 from ..store import SQLStorage
 from .moving_names import Taken, portions, unused
 from .options import add_options
-from .schema import events, groups, identities, imports, options
+from .schema import events, identities, imports, options
 
 __all__ = ["SQLMoving"]
 

@@ -24,7 +24,6 @@ from ..schema import metadata
 __all__ = [
     "challenges",
     "events",
-    "groups",
     "identities",
     "imports",
     "options",
@@ -125,15 +124,6 @@ events = Table(
     Index(None, "user_id", "at"),
     Index(None, "kind", "at"),
     sqlite_autoincrement=True,
-)
-
-# What members of a group pay of a price: ``ratio`` in billionths.
-groups = Table(
-    "groups",
-    metadata,
-    Column("name", _NAME, primary_key=True),
-    Column("ratio", BigInteger, nullable=False),
-    Column("note", _NAME, nullable=False),
 )
 
 # What was moved in from elsewhere: the number that a row had there, and has here. ``mark`` tells one source from
