@@ -16,8 +16,8 @@ __all__ = ["ELSEWHERE", "OPTIONS", "REQUIRES", "Option", "OptionKind", "OptionSt
 
 OptionKind = Literal["text", "page", "flag", "number", "url", "secret", "ratios"]
 
-MOST_OF_A_TEXT, MOST_OF_A_PAGE = 4_096, 60_000
-"""Bytes; a column for text holds 65,535 on MariaDB."""
+MOST_OF_A_TEXT, MOST_OF_A_PAGE, MOST_OF_RATIOS = 4_096, 60_000, 1_000_000
+"""Bytes; a column for text holds 65,535 on MariaDB. Ratios are in tables of their own."""
 
 _MOST_QUOTA = 2**62 // 2_000
 _DOMAINS = "gmail.com,163.com,126.com,qq.com,outlook.com,hotmail.com,icloud.com,yahoo.com,foxmail.com"
@@ -145,7 +145,7 @@ def check_option(name: str, value: str) -> str:
         size = len(value.encode())
     except UnicodeEncodeError:
         raise ValueError("has half of a surrogate pair, which is no text") from None
-    most = MOST_OF_A_PAGE if option.kind in ("page", "ratios") else MOST_OF_A_TEXT
+    most = {"page": MOST_OF_A_PAGE, "ratios": MOST_OF_RATIOS}.get(option.kind, MOST_OF_A_TEXT)
     if size > most:
         raise ValueError(f"has {size} bytes; {most} are possible")
     return _CHECKS[option.kind](option, value)
