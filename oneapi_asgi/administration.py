@@ -29,15 +29,17 @@ from .admin.channel_tests import ChannelTests
 from .admin.channels import Channels
 from .admin.doorkeeper import Cookies, SessionDoorkeeper
 from .admin.fetching import Fetcher
+from .admin.groups import Groups
 from .admin.logs import Logs
 from .admin.mail import Mail, Outbox
 from .admin.money import nano_of
 from .admin.oauth import OAuth
 from .admin.oidc import OIDC
 from .admin.openapi import Description
-from .admin.options import Options
+from .admin.options import OptionRoutes, Options
 from .admin.passwords import Passwords
 from .admin.providers import GitHub
+from .admin.ratios import PriceRatios
 from .admin.redemptions import Redemptions
 from .admin.register import Registration
 from .admin.rounds import Rounds
@@ -66,12 +68,14 @@ from .storage.sql.desk.identities import SQLIdentities
 from .storage.sql.desk.logs import SQLLogs
 from .storage.sql.desk.members import SQLMembers
 from .storage.sql.desk.options import SQLOptions
+from .storage.sql.desk.prices import SQLPrices
 from .storage.sql.desk.redemptions import SQLRedemptions
 from .storage.sql.desk.reminders import SQLReminders
 from .storage.sql.desk.sessions import SQLSessions
 from .storage.sql.desk.statistics import SQLStatistics
 from .storage.sql.desk.tokens import SQLTokens
 from .storage.sql.desk.tries import SQLTries
+from .tariffs import Group
 from .upstream import AddressGuard, Upstream
 
 __all__ = ["Administration"]
@@ -80,7 +84,7 @@ __all__ = ["Administration"]
 class Administration:
     """``allow`` are the private networks that may be reached from here; ``trusted_proxies`` those whose word on callers
     is believed; ``hosts`` the names under which the site is reached, all if there are none. ``catalog`` knows which
-    models vendors have."""
+    models vendors have; ``groups`` are those of the settings."""
 
     def __init__(
         self,
@@ -92,10 +96,12 @@ class Administration:
         hosts: Iterable[str] = (),
         body_timeout: float = 20.0,
         catalog: ModelCatalog | None = None,
+        groups: Iterable[Group] = (),
     ) -> None:
         self._storage = storage
         self._upstream = upstream
         self._catalog = catalog
+        self._groups = tuple(groups)
         self._rounds = Rounds()
         self._trusted = tuple(trusted_proxies)
         self._allow = tuple(allow)
@@ -157,12 +163,14 @@ class Administration:
 
     def _things(self) -> list[Route]:
         """What else is managed."""
-        storage = self._storage
+        storage, prices = self._storage, SQLPrices(self._storage)
         return [
             *Site(self.options, version=version("oneapi-asgi")).routes(),
             *Tokens(SQLTokens(storage)).routes(),
             *Logs(SQLLogs(storage)).routes(),
             *Audit(self._events).routes(),
+            *OptionRoutes(self.options, PriceRatios(prices)).routes(),
+            *Groups(prices, declared=self._groups).routes(),
             *self._alerts.routes(),
         ]
 

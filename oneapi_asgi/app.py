@@ -259,6 +259,7 @@ def create_app(settings: Settings) -> ASGIApp:
         hosts=settings.server.hosts,
         body_timeout=settings.server.body_timeout,
         catalog=_built_in_prices(),
+        groups=[row.group() for row in settings.groups],
     )
     told = administration.channel_disabled
     gateway = create_gateway(settings, storage=storage, upstream=upstream, on_disabled=told)

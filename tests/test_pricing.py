@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import ceil
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -87,6 +87,7 @@ def exact(usage: Usage, price: Price) -> Fraction:
     return ratio * (total + Fraction(usage.audio_seconds * price.audio_minute, 60) + usage.calls * price.per_call)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(usages(), prices())
 def test_the_cost_is_the_exact_sum_rounded_up_once(usage: Usage, price: Price) -> None:
     assert cost(usage, price) == ceil(exact(usage, price))
@@ -131,6 +132,7 @@ def test_more_never_costs_less(grown: tuple[str, ...], usage: Usage, price: Pric
     assert cost(larger, price) >= cost(usage, price)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(usages(), prices(), st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 5))
 def test_no_usage_within_its_bounds_costs_more_than_most(
     usage: Usage, price: Price, spare_input: int, spare_output: int, spare_calls: int
