@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
+from typing import Any
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, delete, insert, select, update
 
 from ...models import Channel, Price, Pulse
 from ..declaring import ChannelChanges
+from ..vault import BrokenSeal
 from .clock import Epoch
 from .ledger import Clock
 from .rows import channel_of, channel_row, fitting_name, price_of, price_text
@@ -31,6 +34,8 @@ __all__ = [
     "set_price",
 ]
 
+
+_log = logging.getLogger(__name__)
 
 _PULSE = select(meta.c.value, Epoch()).where(meta.c.name == "revision")
 _FACTS = {*Channel.__struct_fields__, "declared"} - {"id"}
@@ -65,7 +70,18 @@ def list_channels(connection: Connection) -> list[Channel]:
     found = connection.execute(select(channels).order_by(channels.c.id))
     names = tuple(found.keys())
     rows = (dict(zip(names, row, strict=True)) for row in found.all())  # each value of a mapping would be looked up
-    return [channel_of(row) for row in unsealed(connection, channels, rows)]
+    return [_opened(connection, row) for row in rows]
+
+
+def _opened(connection: Connection, row: Mapping[str, Any]) -> Channel:
+    """One whose secrets cannot be opened is off: the others go on."""
+    try:
+        (clear,) = unsealed(connection, channels, [row])
+    except BrokenSeal as error:
+        _log.error("the channel %s is off: %s", row["name"], error)
+        because = {"enabled": False, "disabled_because": "its secrets cannot be opened; the log says why"}
+        clear = {**row, **_NO_SECRETS, **because}
+    return channel_of(clear)
 
 
 def declared_channels(connection: Connection) -> set[int]:
