@@ -275,7 +275,8 @@ def _checked(before: Channel, after: Channel) -> Channel:
     changed = any(getattr(before, name) != getattr(after, name) for name in _OVERRIDES)
     for field, name, what in mistaken_overrides(after) if changed else ():
         of = f" ({name[:100]})" if name else ""
-        raise BadRequest(f"The {field}{of} of a channel: {what}.", code="invalid_channel", param=field)
+        code = "invalid_header" if field == "headers" else "invalid_channel"
+        raise BadRequest(f"The {field}{of} of a channel: {what}.", code=code, param=field)
     if all(getattr(before, name) == getattr(after, name) for name in _READ):
         return after
     for key in after.api_keys:

@@ -29,7 +29,7 @@ from . import StorageError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-__all__ = ["KeyFile", "Vault", "key_id_of", "sealed_by", "unknown_key"]
+__all__ = ["BrokenSeal", "KeyFile", "Vault", "key_id_of", "sealed_by", "unknown_key"]
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +38,10 @@ _FORM = re.compile(r"v1:([0-9a-f]{12}):([A-Za-z0-9+/]{38,}={0,2})")
 
 _NONCE = 12
 _OTHERS = 0o077
+
+
+class BrokenSeal(StorageError):
+    """One secret cannot be opened; others may be."""
 
 
 def key_id_of(key: bytes) -> str:
@@ -51,11 +55,11 @@ def sealed_by(text: str) -> str | None:
     return found[1] if found else None
 
 
-def unknown_key(key_id: str, have: Iterable[str], where: str = "") -> StorageError:
+def unknown_key(key_id: str, have: Iterable[str], where: str = "") -> BrokenSeal:
     """The one message for what no key here opens. ``where`` is the file that was looked for."""
     known = ", ".join(have) or "none"
     file = f" (looked for in {where})" if where else ""
-    return StorageError(
+    return BrokenSeal(
         f"the secrets in this database are sealed with the key {key_id}, and the keys here are: {known}{file}. Name "
         "that key in [storage] encryption_key, or in old_encryption_keys beside a newer one; where nobody set one it "
         "is in the file oneapi.key, beside the database or where the gateway was first started. If it is lost for "
@@ -91,7 +95,7 @@ class Vault:
     def open(self, text: str, place: str) -> str:
         """What was sealed; a text that is in clear as it is, since older versions wrote such.
 
-        :raises StorageError: none of the keys is the one it was sealed with, or it was not sealed at this place
+        :raises BrokenSeal: none of the keys is the one it was sealed with, or it was not sealed at this place
         """
         form = _FORM.fullmatch(text)
         if form is None:
@@ -104,7 +108,7 @@ class Vault:
             sealed = a2b_base64(form[2])
             return self._cipher(form[1]).decrypt(sealed[:_NONCE], sealed[_NONCE:], place.encode()).decode()
         except (InvalidTag, ValueError):
-            raise StorageError(
+            raise BrokenSeal(
                 f"what is kept as {place} was sealed elsewhere, or changed since: set that secret anew, or restore the "
                 "database from a backup"
             ) from None

@@ -99,6 +99,7 @@ async def test_one_apis_form_makes_a_channel_for_each_line(client: httpx2.AsyncC
         model_map={"gpt-4o": "prod"},
         groups=("default", "vip"),
         options={"api_version": "2024-03-01"},
+        system_prompt="Be brief.",
     )
     assert second.api_keys == (Secret(OTHER),)
     row = (await client.get(f"/channel/{first.id}")).json()["data"]

@@ -57,10 +57,17 @@ async def names(desk: SQLChannels, **query: object) -> list[str]:
 async def test_all_of_it_is_kept(storage: SQLStorage) -> None:
     desk = SQLChannels(storage)
     said = replace(
-        draft("ä", provider="azure", base_url="https://a.test/v1", options={"api_version": "1"}, groups=("vip",)),
-        headers={"x-a": "ü"},
-        parameters={"top_p": 0.5, "stop": ["a"]},
-        system_prompt="Be brief.",
+        draft(
+            "ä",
+            provider="azure",
+            base_url="https://a.test/v1",
+            options={"api_version": "1"},
+            groups=("vip",),
+            headers={"x-a": "u"},
+            parameters={"top_p": 0.5, "stop": ["a"]},
+            system_prompt="Be brief, ü.",
+            proxy=Secret("http://me:secret@proxy.test:3128"),
+        ),
         tag="t",
         note="n",
         test_model="m",
@@ -133,7 +140,7 @@ async def test_what_the_settings_declare_is_changed_there(storage: SQLStorage) -
     (other,) = await desk.add_channels([replace(draft("b"), tag="t")])
     (seen,) = [one for one in await storage.list_channels() if one.name == "a"]
     which = Which(ids=(seen.id, other.channel.id))
-    for revise in (with_facts(weight=2), lambda kept: replace(kept, system_prompt="x")):
+    for revise in (with_facts(weight=2), with_facts(system_prompt="x")):
         with pytest.raises(ChannelDeclared, match="a is declared"):
             await desk.change_channels(which, revise)
     with pytest.raises(ChannelDeclared):

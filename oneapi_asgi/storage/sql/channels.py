@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, delete, insert, select, update
@@ -15,6 +16,7 @@ from ...models import Channel, Price, Pulse
 from ...overrides import check_overrides
 from ...tariffs import Group, check_group
 from ..declaring import ChannelChanges
+from ..vault import BrokenSeal
 from .clock import Epoch
 from .ledger import Clock
 from .rows import (
@@ -50,6 +52,8 @@ __all__ = [
     "write_channel",
 ]
 
+
+_log = logging.getLogger(__name__)
 
 _PULSE = select(meta.c.value, Epoch()).where(meta.c.name == "revision")
 _FACTS = {*Channel.__struct_fields__, "declared"} - {"id"}
@@ -89,18 +93,37 @@ class StoredChannel(NamedTuple):
 
 def list_channels(connection: Connection) -> list[Channel]:
     """As calls may use them: without the keys that are switched off."""
-    return [_usable(stored) for stored in stored_channels(connection)]
+    return [_usable(stored) for stored in stored_channels(connection, lenient=True)]
 
 
-def stored_channels(connection: Connection, ids: Collection[int] | None = None) -> list[StoredChannel]:
-    """By id; all of them, or those with one of the ids."""
+def stored_channels(
+    connection: Connection, ids: Collection[int] | None = None, *, lenient: bool = False
+) -> list[StoredChannel]:
+    """By id; all of them, or those with one of the ids. ``lenient``: a channel whose secrets cannot be opened is off,
+    and shows none; whoever is to write it again must not be.
+
+    :raises BrokenSeal: a secret cannot be opened
+    """
     wanted = select(channels).order_by(channels.c.id)
     if ids is not None:
         wanted = wanted.where(channels.c.id.in_(ids))
     found = connection.execute(wanted)
     names = tuple(found.keys())
     rows = (dict(zip(names, row, strict=True)) for row in found.all())  # each value of a mapping would be looked up
-    return [StoredChannel(channel_of(row), disabled_keys_of(row)) for row in unsealed(connection, channels, rows)]
+    opened = (_opened(connection, row, lenient=lenient) for row in rows)
+    return [StoredChannel(channel_of(row), disabled_keys_of(row)) for row in opened]
+
+
+def _opened(connection: Connection, row: Mapping[str, Any], *, lenient: bool) -> Mapping[str, Any]:
+    try:
+        (clear,) = unsealed(connection, channels, [row])
+    except BrokenSeal as error:
+        if not lenient:
+            raise
+        _log.error("the channel %s is off: %s", row["name"], error)
+        because = {"enabled": False, "disabled_because": "its secrets cannot be opened; the log says why"}
+        return {**row, **_NO_SECRETS, **because}
+    return clear
 
 
 def _usable(stored: StoredChannel) -> Channel:
@@ -118,7 +141,8 @@ def declared_channels(connection: Connection) -> set[int]:
 
 def save_channel(connection: Connection, channel: Channel) -> Channel:
     """The keys it brings are switched on. Those that are switched off are not seen by who lists channels: they stay."""
-    for before, off in stored_channels(connection, [channel.id]) if channel.id else ():
+    ids = [channel.id] if channel.id else []
+    for before, off in stored_channels(connection, ids, lenient=bool(channel.api_keys)):
         given = {key_digest(key.reveal()) for key in channel.api_keys}
         kept = {digest: why for digest, why in off.items() if digest not in given}
         hidden = tuple(key for key in before.api_keys if key_digest(key.reveal()) in kept)

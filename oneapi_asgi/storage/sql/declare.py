@@ -30,7 +30,7 @@ def declare(
     for draft in tokens:
         check_quota(draft.quota)
     user_ids(connection, [draft.user for draft in tokens])
-    known = [stored.channel for stored in stored_channels(connection)]
+    known = [stored.channel for stored in stored_channels(connection, lenient=True)]
     channel_changes = compare_channels(known, declared_channels(connection), channels)
     token_changes = compare_tokens(known_tokens(connection), tokens)
     limit_changes = compare_limits(list_limits(connection), declared_limits(connection), limits)

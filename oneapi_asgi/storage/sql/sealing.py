@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from ...desk.options import OPTIONS
+from .. import StorageError
 from ..vault import KeyFile, Vault, sealed_by, unknown_key
 from .desk.schema import options
 from .schema import channels, meta, users
@@ -108,7 +109,8 @@ class Seals:
 
     def open(self, kept: str, place: str) -> str:
         """
-        :raises StorageError: it cannot be opened with what is here
+        :raises BrokenSeal: it cannot be opened with the keys that are here
+        :raises StorageError: there is no key here at all
         """
         vault = self._vault or self._look()
         if vault is not None:
@@ -116,7 +118,7 @@ class Seals:
         key_id = sealed_by(kept)
         if key_id is None:
             return kept
-        raise unknown_key(key_id, (), self._where)
+        raise StorageError(str(unknown_key(key_id, (), self._where)))
 
     def to_seal(self, connection: Connection) -> Vault:
         """
@@ -196,7 +198,8 @@ def _wait_for_turn(connection: Connection) -> None:
 def unsealed(connection: Connection, table: Table, rows: Iterable[Mapping[Any, Any]]) -> Iterator[dict[str, Any]]:
     """The rows, with their secrets in clear. They have their key, and any of the table's columns.
 
-    :raises StorageError: a secret cannot be opened
+    :raises BrokenSeal: a secret cannot be opened
+    :raises StorageError: none can, as there is no key here
     """
     one, seals = SEALED[table.name], _seals(connection)
     for row in rows:

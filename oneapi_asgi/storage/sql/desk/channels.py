@@ -146,10 +146,12 @@ def _find(connection: Connection, channel_id: int) -> KeptChannel | None:
     return next((replace(kept, used=used) for kept in _load(connection, [channel_id])), None)
 
 
-def _load(connection: Connection, ids: Collection[int] | None = None) -> list[KeptChannel]:
+def _load(connection: Connection, ids: Collection[int] | None = None, *, lenient: bool = True) -> list[KeptChannel]:
     facts = _FACTS if ids is None else _FACTS.where(channels.c.id.in_(ids))
     beside = {row["id"]: row for row in connection.execute(facts).mappings()}
-    return [_kept(channel, off, beside[channel.id]) for channel, off in stored_channels(connection, ids)]
+    return [
+        _kept(channel, off, beside[channel.id]) for channel, off in stored_channels(connection, ids, lenient=lenient)
+    ]
 
 
 def _kept(channel: Channel, disabled_keys: dict[str, str], row: Mapping[Any, Any]) -> KeptChannel:
@@ -180,7 +182,7 @@ def _add(connection: Connection, drafts: Collection[KeptChannel], clock: Clock) 
 
 def _change(connection: Connection, which: Which, revise: Revise) -> list[KeptChannel]:
     lock_revision(connection)
-    before = _chosen(connection, which)
+    before = _chosen(connection, which, lenient=False)
     for kept in before:
         after = revise(kept)
         if after != kept:
@@ -202,15 +204,16 @@ def _delete(connection: Connection, which: Which) -> list[KeptChannel]:
     return gone
 
 
-def _chosen(connection: Connection, which: Which) -> list[KeptChannel]:
+def _chosen(connection: Connection, which: Which, *, lenient: bool = True) -> list[KeptChannel]:
     if which.ids:
-        found = _load(connection, which.ids)
+        found = _load(connection, which.ids, lenient=lenient)
         missing = set(which.ids) - {kept.channel.id for kept in found}
         if missing:
             raise KeyError(min(missing))
         return found
     condition = ~channels.c.enabled if which.off else and_(channels.c.tag == which.tag, channels.c.tag != "")
-    return _load(connection, list(connection.scalars(select(channels.c.id).where(condition))))
+    wanted = list(connection.scalars(select(channels.c.id).where(condition)))
+    return _load(connection, wanted, lenient=lenient)
 
 
 def _check_declared(before: KeptChannel, after: KeptChannel) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from sqlalchemy import Connection, delete, insert, select
 
 from ....desk.options import OPTIONS
+from ...vault import BrokenSeal
 from ..channels import lock_revision
 from ..ledger import Clock, moment
 from ..sealing import sealed, unseal
@@ -14,6 +16,8 @@ from ..store import SQLStorage
 from .schema import options
 
 __all__ = ["SQLOptions", "add_options"]
+
+_log = logging.getLogger(__name__)
 
 
 class SQLOptions:
@@ -35,10 +39,13 @@ def _is_secret(name: object) -> bool:
 
 def _get(connection: Connection) -> dict[str, str]:
     kept = dict(connection.execute(select(options.c.name, options.c.value)).all())
-    return {
-        name: unseal(connection, options.c.value, name, value) if _is_secret(name) else value
-        for name, value in kept.items()
-    }
+    for name in filter(_is_secret, [*kept]):
+        try:
+            kept[name] = unseal(connection, options.c.value, name, kept[name])
+        except BrokenSeal as error:  # as if it had not been set: the others go on
+            _log.error("the option %s is left out: %s", name, error)
+            del kept[name]
+    return kept
 
 
 def _set(connection: Connection, values: Mapping[str, str], clock: Clock) -> None:
@@ -54,6 +61,6 @@ def add_options(connection: Connection, values: Mapping[str, str], now: float) -
     """Those that are not set yet."""
     rows = [{"name": name, "value": value, "changed_at": now} for name, value in values.items()]
     secret = [row for row in rows if _is_secret(row["name"])]
-    open_ones = [row for row in rows if not _is_secret(row["name"])]
+    shown = [row for row in rows if not _is_secret(row["name"])]
     if rows:
-        connection.execute(insert(options), [*open_ones, *sealed(connection, options, secret)])
+        connection.execute(insert(options), [*shown, *sealed(connection, options, secret)])
