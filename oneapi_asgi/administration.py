@@ -37,6 +37,7 @@ from .admin.oauth import OAuth
 from .admin.oidc import OIDC
 from .admin.openapi import Description
 from .admin.options import OptionRoutes, Options
+from .admin.orders import Orders
 from .admin.passwords import Passwords
 from .admin.providers import GitHub
 from .admin.ratios import PriceRatios
@@ -68,6 +69,7 @@ from .storage.sql.desk.identities import SQLIdentities
 from .storage.sql.desk.logs import SQLLogs
 from .storage.sql.desk.members import SQLMembers
 from .storage.sql.desk.options import SQLOptions
+from .storage.sql.desk.orders import SQLOrders
 from .storage.sql.desk.prices import SQLPrices
 from .storage.sql.desk.redemptions import SQLRedemptions
 from .storage.sql.desk.reminders import SQLReminders
@@ -170,6 +172,7 @@ class Administration:
             *Logs(SQLLogs(storage)).routes(),
             *Audit(self._events).routes(),
             *OptionRoutes(self.options, PriceRatios(prices)).routes(),
+            *Orders(SQLOrders(storage), self.options).routes(),
             *Groups(prices, declared=self._groups).routes(),
             *self._alerts.routes(),
         ]

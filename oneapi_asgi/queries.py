@@ -102,6 +102,7 @@ Check = Literal[
     "leases",  # of reservations: none held long after its own
     "owners",  # of accounts: each there, with its account
     "codes",  # redeemed: as much as was credited for them
+    "orders",  # paid: as much as was credited for them
     "totals",  # of a day: its records, if all are there
     "records",  # of calls: the costs of their reservations
 ]

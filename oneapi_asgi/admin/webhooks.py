@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,10 +19,15 @@ from typing import Literal
 
 from .fetching import Fetcher, FetchError
 
-__all__ = ["Webhook", "sign"]
+__all__ = ["Webhook", "sign", "verify"]
 
 _log = logging.getLogger(__name__)
 
+TOLERANCE = 300
+"""Seconds that the time of a signature may be away."""
+
+_MOST_PARTS = 16
+_TIME = re.compile(r"[0-9]{1,12}")
 _PAUSES = (1.0, 5.0, 25.0)
 """Seconds before each further attempt."""
 
@@ -30,6 +36,26 @@ def sign(secret: str, body: bytes, now: int) -> str:
     """The value of ``x-oneapi-signature``."""
     mac = hmac.new(secret.encode(), b"%d." % now + body, hashlib.sha256)
     return f"t={now},v1={mac.hexdigest()}"
+
+
+def verify(secret: str, signature: str, body: bytes, now: float) -> str:
+    """Why such a ``signature`` of another's webhook is not to be believed, "" if it is. It may hold several ``v1``, by
+    old and new secrets, of which one has to be right.
+    """
+    if not secret:
+        return "nothing is taken until there is a secret to sign with"
+    pairs = [part.strip().partition("=") for part in signature.split(",", _MOST_PARTS)[:_MOST_PARTS]]
+    times = [value for name, _, value in pairs if name == "t"]
+    given = [value for name, _, value in pairs if name == "v1"]
+    if len(times) != 1 or not _TIME.fullmatch(times[0]) or not given:
+        return "it is not of the form t=UNIX_SECONDS,v1=HEX"
+    if abs(now - int(times[0])) > TOLERANCE:
+        return f"its time is over {TOLERANCE} seconds away: sign it anew, or set the clock"
+    right = sign(secret, body, int(times[0])).rpartition("=")[2].encode()
+    # All of them, however many are right: nobody learns anything from how long that takes.
+    if not sum(hmac.compare_digest(right, value.encode()) for value in given):
+        return "it was not made of this body with the secret that is set"
+    return ""
 
 
 class Webhook:

@@ -6,6 +6,7 @@ meaning here is named in ``ELSEWHERE``, with what to do instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
@@ -14,18 +15,20 @@ from msgspec import Struct
 
 __all__ = ["ELSEWHERE", "OPTIONS", "REQUIRES", "Option", "OptionKind", "OptionStore", "check_option"]
 
-OptionKind = Literal["text", "page", "flag", "number", "url", "secret", "ratios"]
+OptionKind = Literal["text", "page", "flag", "number", "decimal", "currency", "url", "secret", "ratios"]
 
 MOST_OF_A_TEXT, MOST_OF_A_PAGE, MOST_OF_RATIOS = 4_096, 60_000, 1_000_000
 """Bytes; a column for text holds 65,535 on MariaDB. Ratios are in tables of their own."""
 
+_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _MOST_QUOTA = 2**62 // 2_000
 _DOMAINS = "gmail.com,163.com,126.com,qq.com,outlook.com,hotmail.com,icloud.com,yahoo.com,foxmail.com"
 
 
 class Option(Struct, frozen=True):
     """``kind`` says what a value may be: ``text`` is a line, ``page`` a longer text, ``url`` one of http or https, or
-    none; ``secret`` is never shown again, and ``ratios`` are prices or groups, in JSON. A ``number`` is 0 to ``most``.
+    none; ``secret`` is never shown again, and ``ratios`` are prices or groups, in JSON. A ``number`` is 0 to ``most``,
+    a ``decimal`` above 0, and a ``currency`` has three letters.
     """
 
     name: str
@@ -85,7 +88,12 @@ _LISTED = (
     Option("ModelRatio", "ratios", "{}", "prices of input by model: 1 is 2 dollars for a million tokens"),
     Option("CompletionRatio", "ratios", "{}", "how much dearer output is, by model"),
     Option("GroupRatio", "ratios", "{}", "what groups pay of a price"),
-    Option("PaymentWebhookSecret", "secret", "", "what reports of payments are signed with"),
+    Option("PaymentWebhookSecret", "secret", "", "what reports of payments are signed with; without it none is taken"),
+    Option("PaymentLink", "url", "", "where orders are paid; order_id, amount and currency are added to it"),
+    Option("PaymentCurrency", "currency", "USD", "the currency that orders are paid in"),
+    Option("PaymentPrice", "decimal", "1", "what a dollar of quota costs in that currency"),
+    Option("PaymentMinimum", "number", "1", "the least that an order may be of, in that currency", 1_000_000),
+    Option("PaymentMaximum", "number", "1000", "the most that an order may be of, in that currency", 1_000_000),
     Option("AlertWebhookURL", "url", "", "where alerts are sent"),
     Option("AlertWebhookSecret", "secret", "", "what alerts are signed with"),
 )
@@ -173,6 +181,18 @@ def _number(option: Option, value: str) -> str:
     return str(int(value))
 
 
+def _decimal(_: Option, value: str) -> str:
+    if not _DECIMAL.fullmatch(value) or not float(value):
+        raise ValueError("is a number above 0, such as 7.3, with at most nine digits before and after the point")
+    return value
+
+
+def _currency(_: Option, value: str) -> str:
+    if not (len(value) == 3 and value.isascii() and value.isalpha()):
+        raise ValueError("is a currency's three letters, such as USD")
+    return value.upper()
+
+
 def _url(option: Option, value: str) -> str:
     value = _line(option, value)
     if not value:
@@ -192,6 +212,8 @@ _CHECKS: Mapping[OptionKind, Callable[[Option, str], str]] = {
     "page": _as_it_is,
     "flag": _flag,
     "number": _number,
+    "decimal": _decimal,
+    "currency": _currency,
     "url": _url,
     "secret": _line,
     "ratios": _as_it_is,

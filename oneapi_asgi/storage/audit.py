@@ -32,6 +32,7 @@ _CURES: dict[Check, str] = {
     "leases": "start a gateway on this database: one that runs ends such within half a minute",
     "owners": "a row is missing: bring it back from a backup",
     "codes": "compare codes, and transfers of kind redemption, with a backup",
+    "orders": "compare orders, and transfers of kind topup, with a backup",
     "totals": _STOPPED + "daily_totals of that day right; money is not concerned",
     "records": "nothing, if a process died before it could settle: money follows the ledger",
 }
@@ -147,7 +148,7 @@ def flow_fault(
         if owner == "budget":
             ways.add(("refill", spent, owner))
         if owner == "user":
-            ways.add(("redemption", grants, owner))
+            ways |= {("redemption", grants, owner), ("topup", grants, owner)}
         if (kind, debit, credit) in ways:
             if reserved is (kind == "charge"):
                 return None

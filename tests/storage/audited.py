@@ -6,11 +6,15 @@ import time
 
 from msgspec import Struct
 
+from oneapi_asgi.desk.events import Event
+from oneapi_asgi.desk.orders import NewOrder, Payment
 from oneapi_asgi.models import CallRecord, Checkpoint, Limit, Reserve, Settle, TokenDraft
 from oneapi_asgi.ports import Storage
 from oneapi_asgi.queries import CodeDraft
+from oneapi_asgi.storage.sql import SQLStorage
+from oneapi_asgi.storage.sql.desk.orders import SQLOrders
 
-__all__ = ["Clock", "history"]
+__all__ = ["Clock", "bought", "history"]
 
 DAY = 86_400.0
 
@@ -52,6 +56,17 @@ async def history(storage: Storage, clock: Clock) -> None:
     await storage.apply([Settle("over", 140)])
     await storage.apply([Reserve("open", (*first.accounts, *budgets), 50, 50, 600.0)])
     await storage.save_limit(Limit(id=daily.id, scope="user", budget=3_000, period="day"))
+
+
+async def bought(storage: SQLStorage) -> None:
+    """Three orders, two of which were paid."""
+    orders = SQLOrders(storage)
+    for number, user in enumerate((2, 3, 2)):
+        order = NewOrder(id=f"order-{number}", user_id=user, amount=9, currency="USD", credit=80 + number)
+        await orders.make_order(order)
+        payment = Payment(order_id=order.id, event_id=order.id, amount=9, currency="USD", paid_at=1.0)
+        if number < 2:
+            await orders.pay(payment, Event(kind="topup", action="order.pay"))
 
 
 async def calls(storage: Storage, turn: str, accounts: tuple[int, ...], spared: int) -> None:

@@ -22,7 +22,7 @@ _TABLES = (
     "SELECT id, state, amount, cost, accounts, spare FROM reservations",
     "SELECT account_id, spent FROM windows",
 )
-_INTO, _BACK = {"grant", "redemption"}, {"withdrawal"}
+_INTO, _BACK = {"grant", "redemption", "topup"}, {"withdrawal"}
 
 
 def rows(database: Database, query: str) -> list[databases.Row]:

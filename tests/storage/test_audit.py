@@ -36,9 +36,10 @@ from oneapi_asgi.storage.audit import GRACE, Books, flow_fault, judge_account, s
 from oneapi_asgi.storage.ledger import Hold
 from oneapi_asgi.storage.memory import MemoryStorage
 from oneapi_asgi.storage.sql import SQLStorage, audit, schema
+from oneapi_asgi.storage.sql.desk.schema import orders
 
 from . import books
-from .audited import Clock, history
+from .audited import Clock, bought, history
 
 CHECKS = get_args(Check)
 
@@ -77,6 +78,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path, prepared: Prepare
         url = stack.enter_context(prepared(request.param, tmp_path))
         storage = await stack.enter_async_context(SQLStorage(url, clock=clock))
         await history(storage, clock)
+        await bought(storage)
         yield Kept(storage, url, clock)
 
 
@@ -144,6 +146,11 @@ DAMAGES: dict[str, tuple[tuple[str, ...], set[Check]]] = {
     "a code of another": (("UPDATE codes SET user_id = 1 WHERE user_id = 2",), {"codes"}),
     "a code redeemed by nobody": (("UPDATE codes SET redeemed_at = 1",), {"codes"}),
     "a lost redemption": (("DELETE FROM codes WHERE user_id IS NOT NULL",), {"codes"}),
+    "an order worth more": (("UPDATE orders SET credit = credit + 1 WHERE id = 'order-0'",), {"orders"}),
+    "an order of another": (("UPDATE orders SET user_id = 1 WHERE id = 'order-0'",), {"orders"}),
+    "an order that was not paid": (("UPDATE orders SET credited_at = NULL WHERE id = 'order-0'",), {"orders"}),
+    "an order that was": (("UPDATE orders SET credited_at = 1 WHERE id = 'order-2'",), {"orders"}),
+    "a lost order": (("DELETE FROM orders WHERE id = 'order-1'",), {"orders"}),
     "a cheaper day": (("UPDATE daily_totals SET cost = cost - 1",), {"totals"}),
     "a day with fewer calls": (("UPDATE daily_totals SET calls = calls - 1",), {"totals"}),
     "a lost day": (("DELETE FROM daily_totals",), {"totals"}),
@@ -185,6 +192,7 @@ _accounts, _transfers, _reservations = schema.accounts.c, schema.transfers.c, sc
 _OWNED = _accounts.kind != "system"
 _COSTS = and_(_reservations.cost > 0, _reservations.state.in_(["settled", "expired"]))
 _REDEEMED = schema.codes.c.redeemed_at.is_not(None)
+_PAID = orders.c.credited_at.is_not(None)
 _AMOUNTS = [*range(0, 200, 7), 2**31, 2**62, 2**63 - 1]
 _IDS = range(1, 25)
 
@@ -199,7 +207,7 @@ CHANGES = (
     Spot("transfers.amount", _AMOUNTS),
     Spot("transfers.debit_account", _IDS),
     Spot("transfers.credit_account", _IDS),
-    Spot("transfers.kind", ["grant", "withdrawal", "charge", "refill", "redemption", "gift"]),
+    Spot("transfers.kind", ["grant", "withdrawal", "charge", "refill", "redemption", "topup", "gift"]),
     Spot("transfers.reservation_id", [None, "open", "over", "0-settled", "1-lost", "nobody's"]),
     Spot("reservations.cost", _AMOUNTS, or_(_COSTS, _reservations.state == "held")),
     Spot("reservations.amount", _AMOUNTS, _reservations.state == "held"),
@@ -214,6 +222,10 @@ CHANGES = (
     Spot("codes.user_id", [None, 1, 2, 3]),
     Spot("codes.redeemed_at", [None], _REDEEMED),
     Spot("codes.redeemed_at", [1.0], ~_REDEEMED),
+    Spot("orders.credit", _AMOUNTS, _PAID),
+    Spot("orders.user_id", [1, 2, 3], _PAID),
+    Spot("orders.credited_at", [None], _PAID),
+    Spot("orders.credited_at", [1.0], ~_PAID),
     Spot("daily_totals.cost", _AMOUNTS),
     Spot("records.cost", _AMOUNTS),
 )
@@ -223,6 +235,7 @@ LOSSES: Sequence[tuple[Table, ColumnElement[bool]]] = (
     (schema.reservations, or_(_COSTS, _reservations.state == "held")),
     (schema.windows, schema.windows.c.spent > 0),
     (schema.codes, _REDEEMED),
+    (orders, _PAID),
     (schema.budgets, schema.budgets.c.id > 0),
     (schema.daily_totals, schema.daily_totals.c.calls > 0),
 )
@@ -240,6 +253,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Conne
     async def fill() -> None:
         async with SQLStorage(url, clock=clock) as storage:
             await history(storage, clock)
+            await bought(storage)
 
     run_apart(fill)
     with create_engine(make_url(url)).connect() as opened:
@@ -405,6 +419,8 @@ def test_what_a_reservation_can_be(state: str, costs: bool, as_noted: bool, ende
         ("refill", "revenue", "user", False, False),
         ("redemption", "grants", "user", False, True),
         ("redemption", "cap_grants", "token", False, False),
+        ("topup", "grants", "user", False, True),
+        ("topup", "budget_grants", "budget", False, False),
         ("grant", "user", "user", False, False),
     ],
 )

@@ -31,6 +31,7 @@ from ..audit import GRACE, Books, differ, flow_fault, judge_account, state_fault
 from ..records import day_of
 from ..windows import PERIODS, returns_at
 from .clock import database_time
+from .desk.schema import orders
 from .ledger import Clock
 from .portable import EpochDay, Total, members
 from .schema import (
@@ -77,6 +78,7 @@ def audit(connection: Connection, clock: Clock) -> list[Difference]:
         *_leases(connection, now),
         *_legs(connection),
         *_codes(connection),
+        *_orders(connection),
         *_totals(connection),
         *_records(connection),
     ]
@@ -287,20 +289,29 @@ def _codes(connection: Connection) -> Iterator[Difference]:
     redeemed = select(codes.c.user_id, codes.c.amount.label("worth"), _ZERO.label("credited")).where(
         codes.c.redeemed_at.is_not(None)
     )
-    wallet = and_(accounts.c.id == transfers.c.credit_account, accounts.c.kind == "user")
-    credited = (
-        select(accounts.c.owner_id, _ZERO, transfers.c.amount)
-        .join(accounts, wallet)
-        .where(transfers.c.kind == "redemption")
-    )
-    each = union_all(redeemed, credited).subquery()
-    worth, sum_ = Total(each.c.worth), Total(each.c.credited)
-    query = select(each.c.user_id, worth, sum_).group_by(each.c.user_id).having(worth != sum_).limit(MOST)
-    for user, expected, amount in connection.execute(query):
-        yield differ("codes", f"user {user}", "credit for codes, and what they are worth", int(amount), int(expected))
+    for user, expected, amount in _miscredited(connection, redeemed, "redemption"):
+        yield differ("codes", f"user {user}", "credit for codes, and what they are worth", amount, expected)
     either = codes.c.user_id.is_(None) != codes.c.redeemed_at.is_(None)
     for number in connection.scalars(select(codes.c.id).where(either).limit(MOST)):
         yield differ("codes", f"code {number}", "it has a redeemer without a time, or a time without a redeemer")
+
+
+def _orders(connection: Connection) -> Iterator[Difference]:
+    row = orders.c
+    paid = select(row.user_id, row.credit.label("worth"), _ZERO.label("credited")).where(row.credited_at.is_not(None))
+    for user, expected, amount in _miscredited(connection, paid, "topup"):
+        yield differ("orders", f"user {user}", "credit for orders, and what was paid for", amount, expected)
+
+
+def _miscredited(connection: Connection, owed: Select[*tuple[Any, ...]], kind: str) -> Iterator[tuple[int, int, int]]:
+    """Users who did not get by entries of this kind what they are ``owed``: who, that, and what they got."""
+    wallet = and_(accounts.c.id == transfers.c.credit_account, accounts.c.kind == "user")
+    got = select(accounts.c.owner_id, _ZERO, transfers.c.amount).join(accounts, wallet).where(transfers.c.kind == kind)
+    each = union_all(owed, got).subquery()
+    worth, sum_ = Total(each.c.worth), Total(each.c.credited)
+    query = select(each.c.user_id, worth, sum_).group_by(each.c.user_id).having(worth != sum_).limit(MOST)
+    for user, expected, amount in connection.execute(query):
+        yield user, int(expected), int(amount)
 
 
 def _totals(connection: Connection) -> Iterator[Difference]:

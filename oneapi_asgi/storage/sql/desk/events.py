@@ -15,7 +15,7 @@ from ..store import SQLStorage
 from .logs_walk import Path, Span, count, walk
 from .schema import events
 
-__all__ = ["SQLEvents", "event_of"]
+__all__ = ["SQLEvents", "append_event", "event_of"]
 
 _NAMES = ("actor_name", "user_name", "target", "address")
 _MOST_TEXT, _MOST_NUMBER = 10_000, 64
@@ -28,14 +28,14 @@ class SQLEvents:
         self._storage = storage
 
     async def write_event(self, event: Event) -> None:
-        await self._storage.write(_write, event, self._storage.clock)
+        await self._storage.write(append_event, event, self._storage.clock)
 
     async def list_events(self, query: EventQuery) -> EventPage:
         before = None if query.before is None else place_of(query.before)
         return await self._storage.read(_list, query, Span(query.since, query.until, before))
 
 
-def _write(connection: Connection, event: Event, clock: Clock) -> None:
+def append_event(connection: Connection, event: Event, clock: Clock) -> None:
     """Names are made to fit: an event is not lost for one."""
     row: dict[str, Any] = {name: getattr(event, name) for name in Event.__struct_fields__}
     row |= {name: fitting_name(row[name]) for name in _NAMES}

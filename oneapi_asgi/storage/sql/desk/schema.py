@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Double,
     ForeignKey,
@@ -27,6 +28,7 @@ __all__ = [
     "identities",
     "imports",
     "options",
+    "orders",
     "recovery_codes",
     "sessions",
     "tries",
@@ -123,6 +125,26 @@ events = Table(
     Column("request_id", _NUMBER, nullable=False),
     Index(None, "user_id", "at"),
     Index(None, "kind", "at"),
+    sqlite_autoincrement=True,
+)
+
+# What users are about to pay for: ``amount`` is in billionths of the currency, ``credit`` in nano-dollars. An event of
+# the payment's is of one order, and what was credited stays so.
+orders = Table(
+    "orders",
+    metadata,
+    Column("number", _ID, primary_key=True),
+    Column("id", _NUMBER, nullable=False, unique=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", _KIND, nullable=False),
+    Column("credit", BigInteger, nullable=False),
+    Column("event_id", _NAME, unique=True),
+    Column("paid_at", Double),
+    Column("credited_at", Double),
+    Column("created_at", Double, nullable=False),
+    CheckConstraint("amount > 0 AND credit > 0", name="amount"),
+    Index(None, "user_id", "created_at"),
     sqlite_autoincrement=True,
 )
 

@@ -119,6 +119,24 @@ groups = sa.Table(
     sa.Column("note", _NAME, nullable=False),
 )
 
+orders = sa.Table(
+    "orders",
+    METADATA,
+    sa.Column("number", _ID, primary_key=True),
+    sa.Column("id", _NUMBER, nullable=False, unique=True),
+    sa.Column("user_id", sa.BigInteger, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("currency", _KIND, nullable=False),
+    sa.Column("credit", sa.BigInteger, nullable=False),
+    sa.Column("event_id", _NAME, unique=True),
+    sa.Column("paid_at", sa.Double),
+    sa.Column("credited_at", sa.Double),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.CheckConstraint("amount > 0 AND credit > 0", name="amount"),
+    sa.Index(None, "user_id", "created_at"),
+    sqlite_autoincrement=True,
+)
+
 imports = sa.Table(
     "imports",
     METADATA,
@@ -130,7 +148,7 @@ imports = sa.Table(
     sqlite_with_rowid=False,
 )
 
-TABLES = [identities, sessions, recovery_codes, tries, challenges, options, events, groups, imports]
+TABLES = [identities, sessions, recovery_codes, tries, challenges, options, events, groups, orders, imports]
 
 
 def _new() -> dict[str, tuple[sa.Column[Any], ...]]:
