@@ -10,11 +10,11 @@ It shares the storage and the way out with the gateway, which opens them. The ho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -39,6 +39,7 @@ from .admin.openapi import Description
 from .admin.options import OptionRoutes, Options
 from .admin.orders import Orders
 from .admin.passwords import Passwords
+from .admin.prices import Prices
 from .admin.providers import GitHub
 from .admin.ratios import PriceRatios
 from .admin.redemptions import Redemptions
@@ -60,7 +61,8 @@ from .errors import NotStarted
 from .extra import installed
 from .health import Refusals
 from .http import OnError
-from .models import Channel
+from .models import Channel, Price
+from .pricebook import PriceCatalog, UnknownModel
 from .storage.sql import SQLStorage
 from .storage.sql.desk.channels import SQLChannels
 from .storage.sql.desk.codes import SQLCodes, SQLSecrets
@@ -83,10 +85,14 @@ from .upstream import AddressGuard, Upstream
 __all__ = ["Administration"]
 
 
+class Catalog(ModelCatalog, PriceCatalog, Protocol):
+    """What is known of vendors' models."""
+
+
 class Administration:
     """``allow`` are the private networks that may be reached from here; ``trusted_proxies`` those whose word on callers
     is believed; ``hosts`` the names under which the site is reached, all if there are none. ``catalog`` knows which
-    models vendors have; ``groups`` are those of the settings."""
+    models vendors have, and what they cost; the other options are those of the gateway."""
 
     def __init__(
         self,
@@ -97,13 +103,25 @@ class Administration:
         trusted_proxies: Iterable[str] = (),
         hosts: Iterable[str] = (),
         body_timeout: float = 20.0,
-        catalog: ModelCatalog | None = None,
+        catalog: Catalog | None = None,
+        prices: Mapping[str, Price] | None = None,
         groups: Iterable[Group] = (),
+        unknown_model: UnknownModel = "refuse",
+        default_price: Price | None = None,
     ) -> None:
         self._storage = storage
         self._upstream = upstream
         self._catalog = catalog
         self._groups = tuple(groups)
+        self._prices = Prices(
+            SQLPrices(storage),
+            storage,
+            declared=prices,
+            groups=self._groups,
+            catalog=catalog,
+            unknown=unknown_model,
+            default=default_price,
+        )
         self._rounds = Rounds()
         self._trusted = tuple(trusted_proxies)
         self._allow = tuple(allow)
@@ -173,6 +191,7 @@ class Administration:
             *Audit(self._events).routes(),
             *OptionRoutes(self.options, PriceRatios(prices)).routes(),
             *Orders(SQLOrders(storage), self.options).routes(),
+            *self._prices.routes(),
             *Groups(prices, declared=self._groups).routes(),
             *self._alerts.routes(),
         ]

@@ -259,7 +259,10 @@ def create_app(settings: Settings) -> ASGIApp:
         hosts=settings.server.hosts,
         body_timeout=settings.server.body_timeout,
         catalog=_built_in_prices(),
+        prices={row.model: row.price() for row in settings.prices},
         groups=[row.group() for row in settings.groups],
+        unknown_model=settings.pricing.unknown_model,
+        default_price=_default_price(settings.pricing),
     )
     told = administration.channel_disabled
     gateway = create_gateway(settings, storage=storage, upstream=upstream, on_disabled=told)

@@ -12,7 +12,7 @@ from .globs import matches
 from .models import NANO, Price, Usage
 from .wire.files import file_sizes
 
-__all__ = ["MILLION", "cost", "estimated", "guess_input", "lookup", "most"]
+__all__ = ["MILLION", "cost", "estimated", "guess_input", "lookup", "matched", "most"]
 
 MILLION = 1_000_000
 
@@ -124,7 +124,12 @@ def estimated(body: bytes, output: int, *, calls: int = 1) -> Usage:
 
 def lookup(model: str, prices: Mapping[str, Price]) -> Price | None:
     """The price under this very name, else under the longest glob that matches it."""
+    name = matched(model, prices)
+    return None if name is None else prices[name]
+
+
+def matched(model: str, prices: Mapping[str, Price]) -> str | None:
+    """Under what name ``lookup`` finds it."""
     if model in prices:
-        return prices[model]
-    globs = [pattern for pattern in prices if matches(model, pattern)]
-    return prices[max(globs, key=len)] if globs else None
+        return model
+    return max((pattern for pattern in prices if matches(model, pattern)), key=len, default=None)

@@ -128,9 +128,10 @@ class Groups:
         return GroupRow(name=group.name, ratio=decimal_of(group.ratio), note=group.note, declared=declared)
 
 
-def decimal_of(billionths: int) -> str:
-    """Exactly, without zeros at the end: ratios, and nano-dollars as dollars."""
-    return f"{Decimal(billionths).scaleb(-9).normalize():f}"
+def decimal_of(amount: int, places: int = 9) -> str:
+    """An amount in units of so many places as a decimal, exactly, without zeros at the end."""
+    whole, part = divmod(amount, 10**places)
+    return f"{whole}.{part:0{places}d}".rstrip("0") if part else str(whole)
 
 
 def _ratio(ratio: Decimal) -> int:

@@ -33,7 +33,7 @@ from .opened import Opened
 VAULT = Vault(new_encryption_key())
 WRITERS = 50
 CANARIES = ("sk-canary-channel", "canary-mail", "sk-canary-token")
-PASSING = {"sessions", "challenges"}
+PASSING = {"sessions", "challenges", "tries"}
 
 Lines = list[bytes]
 Make = Callable[..., Awaitable[Opened]]
@@ -55,7 +55,7 @@ def make(stack: AsyncExitStack, tmp_path: Path, prepared: Prepared) -> Make:
     return make
 
 
-def of_any_kind(table: Table) -> dict[str, Any]:
+def of_any_kind(connection: Connection, table: Table) -> dict[str, Any]:
     """A row for a table that nothing else fills."""
     values: dict[str, Any] = {}
     for column in table.columns:
@@ -66,7 +66,10 @@ def of_any_kind(table: Table) -> dict[str, Any]:
                 value = True
             case Double():
                 value = 1_700_000_000.123456
-            case Integer() if column.foreign_keys or column.primary_key:
+            case Integer() if column.foreign_keys:
+                (other,) = column.foreign_keys
+                value = connection.scalar(select(func.min(other.column)))
+            case Integer() if column.primary_key:
                 value = 1
             case BigInteger():
                 value = 2**62 + 1
@@ -82,7 +85,7 @@ def fill_the_rest(connection: Connection) -> None:
     for table in metadata.sorted_tables:
         if not connection.scalar(select(func.count()).select_from(table)):
             unpaid = {"credited_at": None} if table.name == "orders" else {}  # or the books would miss the money
-            connection.execute(insert(table).values(of_any_kind(table) | unpaid))
+            connection.execute(insert(table).values(of_any_kind(connection, table) | unpaid))
 
 
 async def fill(storage: Opened) -> None:
