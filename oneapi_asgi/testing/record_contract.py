@@ -34,7 +34,7 @@ FULL_RECORD = CallRecord(
     channel_id=7,
     attempts=(Attempt(7, "first", 0, "gpt-4o-2024-11-20", 429, "rate limited", 0.5),),
     usage=Usage(input=10, output=5, reasoning=2, cache_read=1, estimated=True),
-    price=Price(input=2_500, output=10_000, cache_read=0),
+    price=Price(input=2_500, output=10_000, cache_read=0, ratio=800_000_000),
     cost=75,
     status=200,
     reason="client_gone",

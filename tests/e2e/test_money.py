@@ -12,8 +12,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 
-from oneapi_asgi import NANO, CallRecord, Channel, Ejection, Price, Secret, TokenDraft, Usage, key_digest
+from oneapi_asgi import NANO, CallRecord, Channel, Ejection, Group, Price, Secret, TokenDraft, Usage, key_digest
 from oneapi_asgi.pricing import cost
 from oneapi_asgi.retry import RetryBudget
 from oneapi_asgi.testing import Answer, FakeUpstream, Part
@@ -218,6 +219,34 @@ async def test_more_than_was_held_is_owed(parts: tuple[Kind, Adapter], tmp_path:
         answer = await rig.post(body, **auth)
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "insufficient_quota")
         assert len(rig.fake.journal) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_group_pays_its_ratio(parts: tuple[Kind, Adapter], stream: bool, tmp_path: Path) -> None:
+    """Of the price that the record shows it with: whatever was set before the call began."""
+    kind, adapter = parts
+    async with open_rig(make_storage(kind, tmp_path), adapter, poll_interval=0.0) as rig:
+        ratios = (NANO // 3, 0, 2 * NANO)
+        for ratio in ratios:
+            await rig.storage.set_group(Group(name="default", ratio=ratio))
+            assert (await rig.post(chat(stream=stream, tokens=9))).status_code == 200
+        await rig.storage.delete_group("default")
+        assert (await rig.post(chat(stream=stream, tokens=9))).status_code == 200
+        records = sorted(await rig.recorded(4), key=lambda record: record.at)
+        assert [record.price for record in records] == [
+            *(replace(PRICE, ratio=ratio) for ratio in ratios),
+            PRICE,
+        ]
+        whole = records[-1].cost
+        assert [record.cost for record in records[1:]] == [0, -(-_exact(records[0]) * 2 // 10**6), whole]
+        assert records[0].cost == -(-_exact(records[0]) * (NANO // 3) // (10**6 * NANO))
+        assert sum(record.cost for record in records) == await rig.used()
+
+
+def _exact(record: CallRecord) -> int:
+    """Millionths of a nano-dollar, at the whole price."""
+    assert record.usage is not None
+    return record.usage.input * PRICE.input + record.usage.output * PRICE.output
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
