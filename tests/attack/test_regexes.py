@@ -6,6 +6,7 @@ import ast
 import re
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def atoms(pattern: str | bytes) -> list[str]:
             for each in value:
                 inner(each)
 
-    walk(re._parser.parse(pattern).data)  # type: ignore[attr-defined]
+    walk(import_module("re._parser").parse(pattern).data)
     text = pattern.decode("latin-1") if isinstance(pattern, bytes) else pattern
     words = re.findall(r"[A-Za-z0-9_/-]{2,}", text)
     return [*list(found)[:7], *words[:1], "a"]
