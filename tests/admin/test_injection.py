@@ -55,7 +55,7 @@ class Rig:
         return {table: rows(self.url, f"SELECT * FROM {table} ORDER BY 1") for table in TABLES}
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS[:2], pytest.param(KINDS[2], marks=pytest.mark.slow)])
 async def rig(request: pytest.FixtureRequest, tmp_path: Path, prepared: Prepared) -> AsyncIterator[Rig]:
     with prepared(request.param, tmp_path) as url:
         async with SQLStorage(url) as storage, HttptoolsUpstream() as upstream:

@@ -27,7 +27,7 @@ def other(number: int) -> Channel:
     return Channel(id=0, name=f"c{number}", api_keys=(Secret(f"sk-{number}"),), models=("other",))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])])
 async def test_no_call_fails_while_all_is_sealed_anew(kind: Kind, tmp_path: Path, prepared: Prepared) -> None:
     async with AsyncExitStack() as stack:
         url = stack.enter_context(prepared(kind, tmp_path))

@@ -132,7 +132,13 @@ async def restored(storage: Opened, path: Path, *, despite: bool = False) -> Res
 
 @pytest.mark.parametrize(
     ("source", "target"),
-    [("sqlite", "sqlite"), ("sqlite", "postgres"), ("postgres", "mysql"), ("mysql", "sqlite"), ("mysql", "postgres")],
+    [
+        ("sqlite", "postgres"),
+        ("postgres", "mysql"),
+        ("mysql", "sqlite"),
+        pytest.param("sqlite", "sqlite", marks=pytest.mark.slow),
+        pytest.param("mysql", "postgres", marks=pytest.mark.slow),
+    ],
 )
 async def test_everything_is_there_again(source: Kind, target: Kind, make: Make, tmp_path: Path) -> None:
     path = tmp_path / "backup.gz"
