@@ -101,7 +101,7 @@ class ChannelBalances:
         """
         bodies = []
         for url in question.urls:
-            answer = await self._fetcher.fetch("GET", url, headers=question.headers)
+            answer = await self._fetcher.fetch("GET", url, headers=question.headers, proxy=kept.channel.proxy)
             if not 200 <= answer.status < 300:
                 raise ValueError(f"the vendor answered with status {answer.status}")
             bodies.append(answer.body)

@@ -18,12 +18,14 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from ..models import Secret
 from ..upstream import Outgoing, Timeouts, Upstream, UpstreamFault
 
 __all__ = ["FetchError", "Fetched", "Fetcher", "Lookup", "addresses_of", "check_clear", "check_url"]
 
 _UNSENDABLE = re.compile(r"[^\x21-\x7e]|\\")
 _MAX_URL = 4096
+_OWN = (("accept-encoding", "identity"), ("user-agent", "oneapi-asgi"))
 
 Lookup: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 """The addresses of a host."""
@@ -64,19 +66,27 @@ class Fetcher:
         self._allow: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(network) for network in allow)
         self._max_body = max_body
         self._seconds = seconds
+        self._timeouts = Timeouts(connect=seconds, first_byte=seconds, idle=seconds, total=seconds)
         self._lookup = lookup or addresses_of
 
     async def fetch(
-        self, method: str, url: str, *, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
+        proxy: Secret | None = None,
     ) -> Fetched:
-        """
+        """``proxy`` is the URL of one that the way leads through.
+
         :raises FetchError: the URL may not be asked, nobody answered, or with too much
         """
         try:
             if check_url(url) == "http":
                 await self._check_clear(urlsplit(url).hostname or "")
             async with asyncio.timeout(self._seconds):
-                return await self._exchange(method, url, headers, body)
+                return await self._exchange(Outgoing(method, url, (*_OWN, *headers), body, self._timeouts, proxy))
         except TimeoutError:
             raise FetchError(f"{_host(url)} did not answer within {self._seconds:g} s") from None
         except UpstreamFault as fault:
@@ -84,16 +94,14 @@ class Fetcher:
         except ValueError as error:
             raise FetchError(f"{_host(url)} cannot be asked: {error}") from error
 
-    async def _exchange(self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> Fetched:
-        timeouts = Timeouts(connect=self._seconds, first_byte=self._seconds, idle=self._seconds, total=self._seconds)
-        own = (("accept-encoding", "identity"), ("user-agent", "oneapi-asgi"))
-        answer = await self._upstream.send(Outgoing(method, url, (*own, *headers), body, timeouts))
+    async def _exchange(self, outgoing: Outgoing) -> Fetched:
+        answer = await self._upstream.send(outgoing)
         try:
             said = bytearray()
             async for chunk in answer.chunks():
                 said += chunk
                 if len(said) > self._max_body:
-                    raise FetchError(f"{_host(url)} answered with more than {self._max_body} bytes")
+                    raise FetchError(f"{_host(outgoing.url)} answered with more than {self._max_body} bytes")
             return Fetched(answer.status, bytes(said))
         finally:
             await answer.close()

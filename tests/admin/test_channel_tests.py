@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from proxying import proxy
 
 from oneapi_asgi.admin.channel_balances import ChannelBalances
 from oneapi_asgi.admin.channel_hosts import ChannelHosts
@@ -242,6 +243,20 @@ async def test_balances(house: House) -> None:
         assert (await house.client.post("/channel/update_balance")).json()["data"]["total"] == 3
         state = await house.ended("/channel/update_balance/state")
         assert (state["done"], state["failed"]) == (3, 2)
+
+
+async def test_a_balance_is_asked_for_on_the_way_of_calls(house: House) -> None:
+    """Through the channel's proxy, and not around it."""
+
+    def site(request: Asked) -> Said:
+        return 200, {}, b'{"balance_infos": [{"currency": "CNY", "total_balance": "2"}]}'
+
+    async with listening(site) as url, proxy() as way:
+        number = await house.made("d", provider="deepseek", type=36, base_url=url, proxy=way.url())
+        answer = (await house.client.post(f"/channel/update_balance/{number}", headers=ADMIN)).json()
+        assert (answer["success"], answer["balance"]) == (True, 2.0)
+        (head,) = way.asked
+        assert head.startswith(f"GET {url}/user/balance ".encode())
 
 
 async def test_every_route_is_described(house: House) -> None:
