@@ -70,10 +70,10 @@ class Proxy:
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            downwards.transport.abort()  # before anything is waited for, which may be broken off
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            downwards.transport.abort()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
