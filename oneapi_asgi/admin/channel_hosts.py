@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import urlsplit
 
 from ..errors import BadRequest
 from ..models import Channel
+from ..overrides import Via, via
 from ..providers.access import filled
 from ..providers.catalog import CATALOG
 from ..upstream import AddressGuard, BlockedAddressError
@@ -83,7 +85,8 @@ def _urls(channel: Channel) -> list[tuple[str, str]]:
     hosts = ((option, channel.options.get(option)) for option in _HOST_OPTIONS)
     named = [(f"options.{name}", host if "://" in host else f"https://{host}") for name, host in hosts if host]
     if channel.proxy is not None:
-        named.append(("proxy", _without_credentials(channel.proxy.reveal())))
+        with suppress(ValueError):  # what is no proxy leads nowhere, and is refused for that
+            named.append(("proxy", _origin_of_proxy(via(channel.proxy.reveal()))))
     if not channel.base_url:
         return named
     try:
@@ -92,9 +95,9 @@ def _urls(channel: Channel) -> list[tuple[str, str]]:
         return [("base_url", channel.base_url), *named]
 
 
-def _without_credentials(proxy: str) -> str:
-    scheme, _, rest = proxy.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+def _origin_of_proxy(way: Via) -> str:
+    host = f"[{way.host}]" if ":" in way.host else way.host
+    return f"{'https' if way.tls else 'http'}://{host}:{way.port}"
 
 
 def _origin(url: str) -> str:

@@ -289,6 +289,29 @@ async def test_hosts(client: httpx2.AsyncClient, url: str, told: str | None) -> 
         assert (await client.get("/channel/")).json()["total"] == 0
 
 
+async def test_a_proxy_is_shown_without_its_password_and_led_nowhere_else(
+    client: httpx2.AsyncClient, storage: SQLStorage
+) -> None:
+    row = await made(client, base_url="https://relay.test/v1", proxy="http://me:hunter2@relay.test:3128")
+    assert row["proxy"] == "http://********@relay.test:3128"
+    assert await edited(client, row, weight=7) == {**row, "weight": 7}
+    assert (await only(storage)).proxy == Secret("http://me:hunter2@relay.test:3128")
+    for proxy, code in (
+        ("http://127.0.0.1:3128", "host_refused"),
+        ("http://[::1]", "host_refused"),
+        ("socks5://relay.test", "invalid_channel"),
+        ("http://relay.test/path", "invalid_channel"),
+    ):
+        answer = await client.put("/channel/", json={"id": row["id"], "proxy": proxy})
+        assert (answer.status_code, answer.json()["code"], answer.json()["param"]) == (400, code, "proxy"), answer.text
+        assert "hunter2" not in answer.text
+    client.headers.update(ADMIN)
+    answer = await client.put("/channel/", json={"id": row["id"], "proxy": "http://evil.test:3128"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "new_host")
+    assert (await client.put("/channel/", json={"id": row["id"], "proxy": ""})).status_code == 403, "without its key"
+    assert (await only(storage)).proxy == Secret("http://me:hunter2@relay.test:3128")
+
+
 async def test_new_hosts_are_for_root(client: httpx2.AsyncClient, storage: SQLStorage) -> None:
     await made(client, name="root's", type=50, base_url="https://relay.test/v1")
     client.headers.update(ADMIN)
