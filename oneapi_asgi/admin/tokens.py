@@ -17,7 +17,7 @@ from ..models import Secret, TokenDraft
 from .money import MAX_QUOTA, QUOTA_NANO, UNLIMITED_QUOTA, nano_of, quota_of
 from .routes import Nothing, PageQuery, Reply, Route, Visit
 
-__all__ = ["Tokens", "default_token"]
+__all__ = ["Tokens"]
 
 _STATUS = {"enabled": 1, "disabled": 2, "expired": 3, "exhausted": 4}
 _NEVER = -1
@@ -171,12 +171,6 @@ class Tokens:
             token = await self._store.change_token(visit.id(), visit.me.user_id, change)
         visit.note(target=f"token {token.id}", text=f"gave the token {token.name} another key")
         return _row(token, key)
-
-
-def default_token() -> tuple[Secret, TokenDraft]:
-    """The key and the draft of the token that a new user begins with, which may spend all of the wallet."""
-    key = new_key()
-    return key, TokenDraft(name="default", digest=key_digest(key.reveal()), prefix=key_prefix(key.reveal()))
 
 
 def _change(body: TokenEdit, actor: Actor, before: OwnedToken | None) -> TokenChange:

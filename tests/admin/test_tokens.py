@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from oneapi_asgi.admin.tokens import Tokens, default_token
+from oneapi_asgi.admin.tokens import Tokens
 from oneapi_asgi.desk.roles import Role
 from oneapi_asgi.keys import key_digest
 from oneapi_asgi.storage.sql import SQLStorage
@@ -119,8 +119,3 @@ async def test_a_deleted_name_can_be_taken_again(client: httpx2.AsyncClient) -> 
     assert (await client.delete(f"/token/{token['id']}")).status_code == 200
     assert (await client.delete(f"/token/{token['id']}")).status_code == 404
     assert (await made(client))["id"] != token["id"]
-
-
-def test_the_token_of_a_new_user() -> None:
-    key, draft = default_token()
-    assert (draft.name, draft.digest, draft.quota) == ("default", key_digest(key.reveal()), None)
