@@ -7,9 +7,8 @@ The administration answers below ``/api``, but for the paths there that are Olla
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -38,11 +37,10 @@ class Standalone:
         self.gateway = gateway
         self.administration = administration
         self._calls: ASGIApp = calls or gateway
-        self._running: AsyncExitStack | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            return await live(self, receive, send)
+            return await live(self.opened(), receive, send)
         if scope["type"] == "http":
             root: str = scope.get("root_path", "")
             path: str = scope["path"]
@@ -51,16 +49,8 @@ class Standalone:
                 return await self.administration({**scope, "root_path": root + _PREFIX}, receive, send)
         return await self._calls(scope, receive, send)
 
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.gateway)
-            await stack.enter_async_context(self.administration)
-            self._running = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        running, self._running = self._running, None
-        if running is not None:
-            await running.__aexit__(exc_type, exc, traceback)
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """The gateway opens what both use, and closes it last."""
+        async with self.gateway, self.administration:
+            yield
