@@ -288,7 +288,9 @@ async def test_no_field_but_those_declared_can_be_written(
         answer = await house.ask(method, path, json=body | {field: value}, by=by)
         if field not in READ_ONLY:
             assert (answer.status_code, answer.json()["code"]) == (400, "unknown_field"), field
-        assert house.kept() == before, field
+        if answer.is_success:
+            assert house.kept() == before, field
+    assert house.kept() == before
 
 
 async def test_a_new_user_is_made_of_declared_fields_alone(house: House) -> None:
