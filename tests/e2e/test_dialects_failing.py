@@ -14,6 +14,7 @@ from cohere.core.api_error import ApiError as CohereError
 from google.genai import errors as gemini
 from msgspec.structs import replace
 
+from oneapi_asgi import retry
 from oneapi_asgi.testing import Answer
 from oneapi_asgi.testing.upstream import anthropic as anthropic_fake
 from oneapi_asgi.testing.upstream.ask import EVENTS, JSON
@@ -36,8 +37,11 @@ EIGHT_WORDS = "The quick brown fox jumps over the lazy"
 
 @pytest.fixture(scope="module")
 async def shared() -> AsyncIterator[tuple[Rig, Clients]]:
-    async with open_dialects() as rig, open_clients(rig.url) as clients:
-        yield rig, clients
+    """Without the pauses before retries, which are nobody's subject here."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(retry, "_LONGEST_PAUSE", 0.0)
+        async with open_dialects() as rig, open_clients(rig.url) as clients:
+            yield rig, clients
 
 
 @pytest.fixture
