@@ -7,7 +7,6 @@ random bits; where the site is reached over TLS it has the prefix ``__Host-``, s
 
 from __future__ import annotations
 
-import hashlib
 from http.cookies import CookieError, SimpleCookie
 from typing import Protocol
 
@@ -19,7 +18,7 @@ from ..desk.sessions import AccessTokens, Presence, SessionStore
 from ..errors import Forbidden, Unauthenticated
 from ..keys import key_digest
 
-__all__ = ["Cookies", "DoorStore", "SessionDoorkeeper", "disabled", "secret_digest"]
+__all__ = ["Cookies", "DoorStore", "SessionDoorkeeper", "disabled"]
 
 _NAME = "oneapi_session"
 _BEARER = "bearer "
@@ -27,11 +26,6 @@ _BEARER = "bearer "
 
 class DoorStore(SessionStore, AccessTokens, Protocol):
     """What is asked of whoever keeps sessions."""
-
-
-def secret_digest(secret: str) -> str:
-    """What is kept of what the cookie holds."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class Cookies:
@@ -47,7 +41,7 @@ class Cookies:
             found = SimpleCookie(sent).get(self._name(scope))
         except CookieError:
             return ""
-        return secret_digest(found.value) if found is not None and found.value else ""
+        return key_digest(found.value) if found is not None and found.value else ""
 
     def header(self, scope: Scope, secret: str, seconds: int) -> tuple[str, str]:
         """The one that has a browser keep a session, or with no ``seconds`` forget it."""

@@ -19,8 +19,9 @@ from ..desk.members import Credentials, CredentialStore, Member, MemberAdmin, Me
 from ..desk.roles import Role
 from ..desk.sessions import SessionDraft
 from ..errors import BadRequest, Forbidden, Unauthenticated
+from ..keys import key_digest
 from ..models import Secret
-from .doorkeeper import Cookies, DoorStore, disabled, secret_digest
+from .doorkeeper import Cookies, DoorStore, disabled
 from .outside import Options
 from .passwords import Passwords
 from .routes import Nothing, Reply, Route, Visit
@@ -175,7 +176,7 @@ class SignIns:
         """Open a session: always a new one, so that none is carried into an account by somebody else."""
         secret, seconds = secrets.token_urlsafe(32), PENDING_SECONDS if owed else SECONDS
         draft = SessionDraft(
-            digest=secret_digest(secret),
+            digest=key_digest(secret),
             user_id=member.id,
             seconds=seconds,
             fresh_seconds=FRESH_SECONDS,
