@@ -85,12 +85,13 @@ async def test_the_last_turn_in_which_the_user_speaks_tells() -> None:
 async def test_streams_break_off_and_hang(form: str) -> None:
     path, headers, body = STREAMS[form]
     more = {} if form in IN_PATH else {"stream": True}
-    async with FakeUpstream(strict=True) as upstream, httpx2.AsyncClient(timeout=0.1) as client:
+    async with FakeUpstream(strict=True) as upstream, httpx2.AsyncClient() as client:
         url = upstream.root + path
         with pytest.raises(httpx2.RemoteProtocolError):
             await client.post(url, json=body('fake:{"then": "close", "after": 2}') | more, headers=headers)
+        hanging = body('fake:{"then": "hang", "after": 2}') | more
         with pytest.raises(httpx2.ReadTimeout):
-            await client.post(url, json=body('fake:{"then": "hang", "after": 2}') | more, headers=headers)
+            await client.post(url, json=hanging, headers=headers, timeout=httpx2.Timeout(5, read=0.1))
         empty = await client.post(url, json=body('fake:{"after": 0}') | more, headers=headers)
         await upstream.idle()
     assert (empty.status_code, empty.content) == (200, b"")

@@ -170,7 +170,7 @@ async def test_leaving_a_stream_is_seen_at_once_and_costs_what_was_written(upstr
 
 async def test_leaving_before_a_plain_answer_costs_the_prompt(upstream: FakeUpstream) -> None:
     asked = {"messages": [{"content": "one two"}], "metadata": {"fake": {"wait": 30}}}
-    async with httpx2.AsyncClient(timeout=0.1) as client:
+    async with httpx2.AsyncClient(timeout=httpx2.Timeout(5, read=0.1)) as client:
         with pytest.raises(httpx2.ReadTimeout):
             await client.post(f"{upstream.url}/chat/completions", json=asked)
     await upstream.idle()
