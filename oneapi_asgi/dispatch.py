@@ -27,6 +27,7 @@ from .providers.access import Place
 from .providers.lanes import Lane, Lanes, Passed, decoded
 from .providers.route import Route
 from .tickets import Tickets
+from .unreadable import UNREADABLE
 from .upstream.seam import Outgoing, Timeouts
 from .wire.answer import read_answer
 from .wire.changes import changed, reckoned, with_prompt
@@ -311,7 +312,7 @@ def _skim_chat(body: bytes) -> Told:
         return Told(body, answer.usage, answer.failed)
     try:
         return Told(body, failed=not _fields.decode(body).keys() & _ANSWERS)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return Told(body, failed=True)
 
 

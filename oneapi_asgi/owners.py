@@ -21,6 +21,7 @@ from .keys import key_digest
 from .models import Candidate, Holder
 from .notes import NoteBook, note_key
 from .ports import NoteStore
+from .unreadable import UNREADABLE
 
 __all__ = ["Owners", "holder_of"]
 
@@ -90,6 +91,6 @@ def _read(value: bytes | None) -> Holder | None:
     """None of a note that another version wrote."""
     try:
         return _decoder.decode(value) if value is not None else None
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         _log.warning("the owner of an answer cannot be read: %s", type(error).__name__)
         return None

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from .models import Settle
+from .unreadable import UNREADABLE
 
 __all__ = ["Spool"]
 
@@ -115,5 +116,5 @@ def _settlements(path: Path, content: bytes) -> Iterator[Settle]:
     for line in filter(None, content.split(b"\n")):
         try:
             yield msgspec.json.decode(line, type=Settle)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             _log.error("%s has a line that is no settlement", path)

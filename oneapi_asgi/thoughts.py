@@ -19,6 +19,7 @@ from .call import Call
 from .kept import NOTE_BYTES
 from .notes import NoteBook, note_key
 from .ports import NoteStore
+from .unreadable import UNREADABLE
 from .wire.chat import Chat, Text
 from .wire.events import Event
 from .wire.memory import Note, forgotten, noted, reminded
@@ -87,7 +88,7 @@ def _read(value: bytes) -> Note | None:
     """None of a note that another version wrote."""
     try:
         return _decoder.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 

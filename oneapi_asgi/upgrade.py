@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .call import Call
 from .errors import BadRequest, GatewayError
 from .http import OnError, Refusal, query_of
+from .unreadable import UNREADABLE
 from .upstream.sockets import ABNORMAL, Closed
 from .wire.dialects import CLIENTS
 from .wire.realtime import REALTIME, chosen, close_reason, opening, shown
@@ -128,7 +129,7 @@ _envelope = msgspec.json.Decoder(_Envelope)
 def _message(body: bytes) -> str:
     try:
         return _envelope.decode(body).error.message
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return ""
 
 

@@ -67,10 +67,11 @@ def test_a_line_that_broke_off_takes_nothing_along(tmp_path: Path, caplog: pytes
     for end in range(len(whole)):
         path.write_bytes(whole[:end])
         assert Spool(tmp_path).read() == [A, B][: whole[:end].count(b"}")]
-    path.write_bytes(b"\xff{}\n" + whole)
-    caplog.clear()
-    assert Spool(tmp_path).read() == [A, B]
-    assert "no settlement" in caplog.text
+    for broken in (b"\xff{}", b'{"id":"\xff","cost":1}', b'{"id":"x"}', b"[" * 10_000):
+        path.write_bytes(broken + b"\n" + whole)
+        caplog.clear()
+        assert Spool(tmp_path).read() == [A, B]
+        assert "no settlement" in caplog.text
 
 
 def test_what_follows_a_line_that_broke_off_is_whole(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from ..desk.events import Event, EventLog
 from ..desk.roles import Actor, Role
 from ..errors import BadRequest, Forbidden, GatewayError, MethodNotAllowed, NotFound, Unauthenticated, UnsupportedBody
 from ..http import ClientGoneError, read_body
+from ..unreadable import UNREADABLE
 from .forgery import check_origin, is_meant
 from .routes import Doorkeeper, Nothing, Reply, Route, Visit
 
@@ -271,7 +272,7 @@ def _body(route: Route, scope: Scope, raw: bytes) -> Struct | None:
         raise UnsupportedBody("Send the body as JSON, with Content-Type: application/json.", code="not_json")
     try:
         given = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         raise BadRequest("The body is not JSON.", code="invalid_json") from None
     if not isinstance(given, dict):
         raise BadRequest("The body must be a JSON object.", code="invalid_json")

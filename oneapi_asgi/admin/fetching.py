@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from ..models import Secret
+from ..unreadable import UNREADABLE
 from ..upstream import Outgoing, Timeouts, Upstream, UpstreamFault
 
 __all__ = ["FetchError", "Fetched", "Fetcher", "Lookup", "addresses_of", "check_clear", "check_url"]
@@ -45,7 +46,7 @@ class Fetched(Struct, frozen=True):
         """
         try:
             return msgspec.json.decode(self.body, type=dict[str, Any])
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        except UNREADABLE:
             raise FetchError(f"the answer (status {self.status}) is not a JSON object") from None
 
 

@@ -37,6 +37,7 @@ from ..desk.orders import (
 from ..desk.roles import Role
 from ..errors import BadRequest, Conflict, Forbidden, NotFound, Unauthenticated
 from ..models import NANO
+from ..unreadable import UNREADABLE
 from .groups import decimal_of
 from .money import MAX_QUOTA, nano_of, quota_of
 from .options import Options
@@ -214,7 +215,7 @@ def _payment(raw: bytes) -> Payment:
     """
     try:
         report = _decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BadRequest(f"The report is not as it has to be: {error}.", code="invalid_body") from None
     if not _ORDER.fullmatch(report.order_id):
         raise _missing("order_id")

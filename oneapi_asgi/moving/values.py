@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from ..unreadable import UNREADABLE
+
 __all__ = [
     "LARGEST",
     "NANO_OF_QUOTA",
@@ -94,7 +96,7 @@ def json_object(value: object) -> dict[str, Any] | None:
         value = value.decode("utf-8", "replace")
     if value is None or not str(value).strip() or str(value).strip() == "null":
         return {}
-    with contextlib.suppress(msgspec.DecodeError, UnicodeEncodeError):
+    with contextlib.suppress(*UNREADABLE):
         found = msgspec.json.decode(str(value))
         return found if isinstance(found, dict) else None
     return None

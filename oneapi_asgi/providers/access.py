@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from ..extra import MissingExtra, needs
 from ..models import Channel
+from ..unreadable import UNREADABLE
 
 __all__ = [
     "FORM",
@@ -308,7 +309,7 @@ def oauth_ticket(body: bytes, now: float) -> tuple[str, float]:
     try:
         token = _token.decode(body)
         lifetime = float(token.expires_in)
-    except (msgspec.MsgspecError, RecursionError, ValueError):
+    except (*UNREADABLE, ValueError):
         raise ValueError("the answer holds no access token") from None
     if not token.access_token or not 0 < lifetime < float("inf"):
         raise ValueError("the answer holds no access token")

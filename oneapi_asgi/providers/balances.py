@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from ..models import Channel
+from ..unreadable import UNREADABLE
 from .catalog import base_url_of, provider_of
 
 __all__ = ["BalanceQuestion", "Left", "balance_question"]
@@ -53,7 +54,7 @@ class BalanceQuestion(Struct, frozen=True):
         try:
             amount, currency = self.reader([_decode(body) for body in bodies])
             exact = Decimal(str(amount))
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, LookupError, TypeError, ArithmeticError):
+        except (*UNREADABLE, LookupError, TypeError, ArithmeticError):
             raise ValueError("the answer says nothing of a balance") from None
         if not exact.is_finite() or abs(exact) > _LARGEST // 10**9:
             raise ValueError("the answer says nothing of a balance")

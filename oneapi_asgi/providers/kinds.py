@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ..unreadable import UNREADABLE
 from .catalog import CATALOG
 from .provider import Provider
 
@@ -118,7 +119,7 @@ def _of_google(given: str) -> tuple[str, ...]:
     if given.startswith("["):
         try:
             accounts = msgspec.json.decode(given)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return (given,)
         return tuple(one if isinstance(one, str) else msgspec.json.encode(one).decode() for one in accounts)
     return (given,) if given else ()

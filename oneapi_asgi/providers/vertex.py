@@ -18,6 +18,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Raw, Struct
 
+from ..unreadable import UNREADABLE
 from .access import FORM, Exchange, Place, Unsigned, filled, form, joined, needed, oauth_ticket, option, signing
 
 __all__ = ["VertexAccess"]
@@ -80,7 +81,7 @@ class VertexAccess(Struct, frozen=True):
             return body
         try:
             fields = _object.decode(body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        except UNREADABLE:
             raise ValueError("the body is no JSON object") from None
         if _CLAUDE_PATHS.get(place.path.partition("?")[0]) is None:
             fields.pop("model", None)
@@ -161,7 +162,7 @@ def _is_token(key: str) -> bool:
 
 
 def _account(key: str) -> _Account:
-    with suppress(msgspec.MsgspecError, RecursionError, UnicodeError):
+    with suppress(*UNREADABLE):
         return _account_decoder.decode(key)
     # Not within a handler: the traceback that would be chained could show a part of the key.
     raise ValueError("the key looks like the JSON of a service account, and has no client_email or private_key")

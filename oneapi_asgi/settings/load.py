@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+from ..unreadable import UNREADABLE
 from .places import FromEnvironment, Mistakes, Place, SettingsError, did_you_mean
 from .readers import Reader
 from .rows import (
@@ -120,7 +121,7 @@ def _value(name: str, value: str) -> object:
     try:
         # Numbers stay exact, as in the file.
         return msgspec.json.Decoder(float_hook=Decimal).decode(value)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise SettingsError([f"{name}: is not JSON: {error}"]) from None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from ..unreadable import UNREADABLE
 from .places import Mistakes, Place
 from .readers import referenced
 
@@ -32,7 +33,7 @@ def parameters(value: object, at: Place) -> dict[str, Any]:
     if isinstance(value, str):
         try:
             return msgspec.json.decode(value, type=dict[str, Any])
-        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        except UNREADABLE:
             raise at.wrong(value, "must be a JSON object") from None
     if not isinstance(value, Mapping):
         raise at.mistake(

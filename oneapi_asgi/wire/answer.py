@@ -12,6 +12,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from ..models import Usage
+from ..unreadable import UNREADABLE
 from .sse import datas
 from .usage import Reported, guess_output, parse_usage, usage_of
 
@@ -138,7 +139,7 @@ def _given(raw: Raw) -> bool:
 def read_answer(body: bytes) -> Answer:
     try:
         usual = _usual.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return _read_unusual(body)
     if usual.usage is not None:
         return Answer(usage_of(usual.usage), failed=_fails(usual))
@@ -148,7 +149,7 @@ def read_answer(body: bytes) -> Answer:
 def _read_unusual(body: bytes) -> Answer:
     try:
         parsed = _body.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return Answer(None, failed=False)
     if _given(parsed.usage):
         return Answer(parse_usage(parsed.usage), failed=_fails(parsed))
@@ -178,7 +179,7 @@ def _fails(told: _Body | _Event | _Usual) -> bool:
         return True
     try:
         return _given(told.base_resp) and _status.decode(told.base_resp).status_code != 0
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
 
 
@@ -196,7 +197,7 @@ def has_error_object(body: bytes) -> bool:
     """Whether a body is an error in OpenAI's envelope."""
     try:
         return isinstance(_error_body.decode(body).error, dict)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return False
 
 
@@ -276,7 +277,7 @@ class StreamReader:
     def _read(self, data: bytes) -> None:
         try:
             event = _event.decode(data)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        except UNREADABLE:
             self._content(len(data))  # not a shape that is known here: the caller will know it
             return
         if _fails(event):

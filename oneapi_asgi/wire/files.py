@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from ..unreadable import UNREADABLE
+
 __all__ = ["file_sizes"]
 
 _PLACES = {
@@ -34,7 +36,7 @@ def file_sizes(body: bytes) -> list[int]:
     """The bytes of each file in the messages or the input of a JSON body; none for a body that is no JSON."""
     try:
         request = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return []
     if not isinstance(request, dict):
         return []

@@ -11,6 +11,7 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
+from ..unreadable import UNREADABLE
 from .answer import StreamReader
 from .passage import Told
 from .sse import datas
@@ -34,7 +35,7 @@ def named(told: Told, tell: Callable[[str], None]) -> Told:
     """A whole answer as it is; ``tell`` hears its id, if it has one."""
     try:
         response = _response.decode(told.body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return told  # the caller will know what it is
     if response.id and not told.failed:
         tell(response.id)
@@ -59,7 +60,7 @@ class NamedReader(StreamReader):
 
 def _name(events: bytes) -> str:
     for data in datas(events):
-        with suppress(msgspec.DecodeError, RecursionError):
+        with suppress(*UNREADABLE):
             response = _event.decode(data).response
             if response is not None and response.id:
                 return response.id

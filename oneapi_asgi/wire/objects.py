@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ..errors import BadRequest, UnsupportedBody
+from ..unreadable import UNREADABLE
 from .dialect import MalformedAnswerError
 from .multipart import FormFile, boundary_of, form_parts
 from .operations import Operation
@@ -251,7 +252,7 @@ def batch_input(body: bytes) -> str:
 def _text_of(name: str, raw: Raw) -> str:
     try:
         return _string.decode(raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise BadRequest(f"'{name}' must be of type string.", param=name, code="invalid_type") from None
 
 
@@ -290,7 +291,7 @@ def seen_of(body: bytes) -> Seen:
     """
     try:
         told = _object.decode(body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         raise MalformedAnswerError("the answer is no JSON object") from None
     name = told.get("id")
     if not isinstance(name, str) or not is_id(name):

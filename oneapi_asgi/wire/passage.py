@@ -15,6 +15,7 @@ from msgspec import Raw, Struct
 
 from ..errors import GatewayError
 from ..models import Usage
+from ..unreadable import UNREADABLE
 from .answer import StreamReader, read_answer
 from .dialect import ClientDialect
 from .sse import MAX_EVENT, Framer, datas, event_data, split
@@ -260,7 +261,7 @@ def is_json(data: bytes) -> bool:
     """Whether that is a whole JSON text."""
     try:
         _json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return False
     return True
 
@@ -275,7 +276,7 @@ def _is_report(event: bytes) -> bool:
     for data in datas(event):
         try:
             report = _report.decode(data)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return False
         return not report.choices and parse_usage(report.usage) is not None
     return False

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import BadRequest, UpstreamRefused
+from ..unreadable import UNREADABLE
 from .chat import Chat, File, Message, Part, Refusal, Text, ToolCall, ToolResult
 from .dialect import MalformedAnswerError
 from .events import Broken, Event
@@ -149,7 +150,7 @@ def refused(status: int, body: bytes) -> UpstreamRefused:
     """What a refusal says, in any of the words that these formats have for it."""
     try:
         told = _complaint.decode(body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         told = _Complaint()
     text = told.message or told.msg or told.detail or told.title or f"The provider answered with the status {status}."
     code = None if told.code is None or told.code == 0 else str(told.code)
@@ -168,5 +169,5 @@ def understood(decoder: msgspec.json.Decoder[Value], body: bytes) -> Value:
     """
     try:
         return decoder.decode(body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MalformedAnswerError(str(error)) from None

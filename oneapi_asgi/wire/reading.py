@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import BadRequest
+from ..unreadable import UNREADABLE
 from .shape import check_depth
 
 __all__ = ["complaint", "decoded", "legal_id", "new_call_id", "object_of", "unread"]
@@ -32,7 +33,7 @@ def decoded(decoder: msgspec.json.Decoder[Value], body: bytes) -> Value:
         raise complaint(error) from None
     except RecursionError:
         raise BadRequest("The body is nested too deeply. Flatten it.", code="invalid_json") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise BadRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from None
 
 
@@ -71,7 +72,7 @@ def object_of(text: str, name: str, param: str) -> dict[str, Any]:
     try:
         check_depth(text.encode())
         value = msgspec.json.decode(text)
-    except (BadRequest, msgspec.DecodeError, UnicodeError, RecursionError):
+    except (*UNREADABLE, BadRequest):
         value = None
     if not isinstance(value, dict):
         raise BadRequest(

@@ -28,6 +28,7 @@ from msgspec.structs import replace
 
 from ..errors import BadRequest, BudgetExceeded, GatewayError, TryLater, UpstreamFailed
 from ..models import Usage
+from ..unreadable import UNREADABLE
 from .operations import Operation
 from .request import Request, parse_request
 from .usage import guess_output, parse_usage
@@ -469,5 +470,5 @@ def _rest(whole: int | None, part: int | None) -> int:
 def _read(decoder: msgspec.json.Decoder[Shape], frame: str | bytes) -> Shape | None:
     try:
         return decoder.decode(frame)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+    except UNREADABLE:
         return None

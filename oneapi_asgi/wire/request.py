@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ..errors import BadRequest, UnsupportedBody
+from ..unreadable import UNREADABLE
 from .multipart import FormField, boundary_of, form_fields
 from .operations import BOOLEAN, NULL, OBJECT, STRING, Operation
 from .shape import check_shape
@@ -146,7 +147,7 @@ class JSONRequest:
         try:
             raw = self._values.get(outer, _NULL)
             return _plain.decode(_fields.decode(raw).get(inner, _NULL) if inner else raw)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return None
 
     def edited(self, *, model: str, include_usage: bool, changes: Changes | None = None) -> bytes:
@@ -207,7 +208,7 @@ def _top_level(body: bytes) -> dict[str, Raw]:
         raise BadRequest("The body is nested too deeply. Flatten it.", code="invalid_json") from None
     except msgspec.ValidationError:
         raise BadRequest("The body is JSON, but not an object. Send a JSON object.", code="invalid_json") from None
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         detail = str(error).removeprefix("JSON is malformed: ")
         raise BadRequest(f"The body is not valid JSON: {detail}.", code="invalid_json") from None
 
@@ -440,7 +441,7 @@ def _boolean(values: dict[str, Raw], field: str, *, unsaid: bool) -> bool:
 def _whole(raw: Raw, field: str, *, least: int, most: int) -> int | None:
     try:
         value = _integer.decode(raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         if bytes(raw) == b"null":
             return None
         value = least - 1

@@ -8,10 +8,11 @@ back, ``unseal`` tells it from a signature that the client's own provider made.
 from __future__ import annotations
 
 import base64
-import binascii
 
 import msgspec
 from msgspec import Struct
+
+from ..unreadable import UNREADABLE
 
 __all__ = ["SEALED", "Signature", "seal", "unseal"]
 
@@ -44,6 +45,6 @@ def unseal(text: str, dialect: str) -> Signature:
         raw = base64.b64decode(text.replace("-", "+").replace("_", "/") + padding, validate=True)
         if raw.startswith(_MARK):
             return _decoder.decode(raw[len(_MARK) :])
-    except (binascii.Error, ValueError, msgspec.DecodeError):
+    except (*UNREADABLE, ValueError):
         pass
     return Signature(dialect, "", text)

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from ..errors import GatewayError
 from ..models import Usage
+from ..unreadable import UNREADABLE
 from .chat import Chat, Target, Written
 from .dialect import (
     ChatDialect,
@@ -217,7 +218,7 @@ def _input(arguments: str) -> str:
     """What a model made of the one string; its own words if it made something else of it."""
     try:
         told = _object.decode(arguments)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except UNREADABLE:
         return arguments
     text = told.get("input", "" if not told else None)
     return text if isinstance(text, str) else arguments

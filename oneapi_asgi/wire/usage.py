@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ..models import Usage
+from ..unreadable import UNREADABLE
 
 __all__ = ["Reported", "guess_output", "parse_usage", "usage_of"]
 
@@ -56,7 +57,7 @@ def parse_usage(raw: Raw | bytes) -> Usage | None:
     """What a ``usage`` value says, None when it says nothing that can be charged."""
     try:
         return usage_of(_decoder.decode(raw))
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 

@@ -50,9 +50,9 @@ class Till(Struct):
         assert answer.status_code == 200, answer.text
         return dict(answer.json()["data"])
 
-    async def report(self, body: dict[str, object], signature: str | None = None) -> tuple[int, Any]:
+    async def report(self, body: dict[str, object] | bytes, signature: str | None = None) -> tuple[int, Any]:
         """Status, and the data or the code of a refusal."""
-        raw = json.dumps(body).encode()
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         signature = sign(SECRET, raw, NOW) if signature is None else signature
         answer = await self.client.post("/topup/webhook", content=raw, headers={"x-signature": signature})
         said = answer.json()
@@ -127,6 +127,8 @@ async def test_what_is_forged_late_or_different_credits_nothing(till: Till, capl
     }
     for what, signature in signatures.items():
         assert await till.report(body, signature) == (401, "invalid_signature"), what
+    for raw in (b'{"order_id":"\xff"}', b'{"order_id":' + b"[" * 10_000, b"[]", b""):
+        assert await till.report(raw) == (400, "invalid_body"), raw[:20]
     differing: list[tuple[dict[str, object], str]] = [
         ({"currency": "EUR"}, "payment_differs"),
         ({"amount": "10.01"}, "payment_differs"),

@@ -50,6 +50,8 @@ def test_however_it_is_cut(size: int) -> None:
         b'data: {"response":{"id":7}}\n\n',
         b'data: {"response":null}\n\n',
         b'data: {"response":{}}\n\n',
+        b'data: {"response":{"id":"\xff"}}\n\n',
+        b'data: {"response":{"id":' + b"[" * 10_000 + b"\n\n",
     ],
 )
 def test_an_event_without_an_id_tells_none(event: bytes) -> None:
@@ -70,6 +72,7 @@ def test_an_event_without_an_id_tells_none(event: bytes) -> None:
         (b'{"id":7}', False, []),
         (b"[1]", False, []),
         (b"{broken", False, []),
+        (b'{"id":"\xff"}', False, []),
         (json.dumps([[]] * 9).encode() + b"x", False, []),
     ],
 )

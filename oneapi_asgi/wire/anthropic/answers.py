@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from ...errors import UpstreamRefused
 from ...models import Usage
+from ...unreadable import UNREADABLE
 from ..chat import Target
 from ..dialect import MalformedAnswerError
 from ..events import (
@@ -315,7 +316,7 @@ def decode(body: bytes, target: Target) -> list[Event]:
 def _told(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise MalformedAnswerError(f"not what Anthropic answers: {error}") from None
 
 
@@ -428,7 +429,7 @@ _complaint_decoder = msgspec.json.Decoder(_Complaint | list[_Complaint])
 def refusal(status: int, body: bytes) -> UpstreamRefused:
     try:
         told = _complaint_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         told = _Complaint()
     complaint = next(iter(told), _Complaint()) if isinstance(told, list) else told
     return _refused(status, complaint.message if complaint.error is None else complaint.error)

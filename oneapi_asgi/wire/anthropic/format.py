@@ -20,6 +20,7 @@ from msgspec import Raw
 
 from ...errors import GatewayError
 from ...models import Usage
+from ...unreadable import UNREADABLE
 from ..chat import Chat, File, Part, Reasoning, Refusal, Target, Text, ToolCall, Written
 from ..dialect import Decoder, Encoder, ModelCard
 from ..events import (
@@ -193,7 +194,7 @@ def _input(call: ToolCall) -> dict[str, Any]:
 def _object(text: str) -> dict[str, Any] | None:
     try:
         value = msgspec.json.decode(text or "{}")
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     return value if isinstance(value, dict) else None
 

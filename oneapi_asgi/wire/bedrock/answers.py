@@ -23,6 +23,7 @@ from msgspec import Raw, Struct
 
 from ...errors import UpstreamRefused
 from ...models import Usage
+from ...unreadable import UNREADABLE
 from ..chat import File, Target
 from ..dialect import MalformedAnswerError
 from ..events import (
@@ -168,17 +169,17 @@ _object = msgspec.json.Decoder(dict[str, Raw])
 def _decoded(decoder: msgspec.json.Decoder[Shape], raw: bytes | Raw) -> Shape:
     try:
         return decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise MalformedAnswerError(f"the answer is not Converse's: {error}") from None
     except RecursionError:
         raise MalformedAnswerError("the answer is nested too deeply") from None
+    except UNREADABLE as error:
+        raise MalformedAnswerError(f"the answer is not Converse's: {error}") from None
 
 
 def _optional(decoder: msgspec.json.Decoder[Shape], raw: Raw) -> Shape | None:
     """What is worth nothing when it cannot be read, but does not spoil the rest."""
     try:
         return decoder.decode(raw) if raw is not _ABSENT else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 
@@ -570,7 +571,7 @@ def _told(body: bytes) -> tuple[str, str]:
     """Message and type, empty where they are not told."""
     try:
         complaint = _complaint.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return "", ""
     message = complaint.message or complaint.Message
     kind = complaint.type.rpartition("#")[2] if isinstance(complaint.type, str) else ""

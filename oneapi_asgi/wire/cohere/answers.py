@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from ...errors import GatewayError, UpstreamFailed, UpstreamTimeout
 from ...models import Usage
+from ...unreadable import UNREADABLE
 from ..chat import File, Part, Reasoning, Refusal, Text, ToolCall
 from ..dialect import MalformedAnswerError
 from ..events import (
@@ -176,7 +177,7 @@ def decode_answer(body: bytes) -> Iterator[Event]:
 def told(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise MalformedAnswerError(f"not an answer of this format: {error}") from None
 
 

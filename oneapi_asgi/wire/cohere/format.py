@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ...errors import BadRequest, GatewayError, UpstreamRefused
+from ...unreadable import UNREADABLE
 from ..changes import in_messages
 from ..chat import (
     Chat,
@@ -887,7 +888,7 @@ class Cohere:
     def refusal(self, status: int, body: bytes) -> GatewayError:
         try:
             told = _error_body.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             told = _ErrorBody()
         text = next((text for text in (told.message, told.error) if isinstance(text, str) and text), "")
         # There is no code for it, and clients shorten the conversation when they are told.

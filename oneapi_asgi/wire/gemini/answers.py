@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from ...errors import UpstreamRefused
 from ...models import Usage
+from ...unreadable import UNREADABLE
 from ..arrays import ArrayFrames
 from ..chat import File, Target
 from ..dialect import MalformedAnswerError
@@ -376,7 +377,7 @@ def decode_answer(body: bytes, target: Target) -> list[Event]:
 def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise MalformedAnswerError(f"not a response of generateContent: {error}") from None
 
 
@@ -432,7 +433,7 @@ def refusal(status: int, body: bytes) -> UpstreamRefused:
     """What the answer of a status that is none of success says."""
     try:
         value = _anything.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         value = None
     if isinstance(value, list):
         value = value[0] if value else None

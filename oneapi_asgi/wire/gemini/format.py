@@ -36,6 +36,7 @@ from msgspec import Raw
 
 from ...errors import GatewayError
 from ...models import Usage
+from ...unreadable import UNREADABLE
 from ..chat import Chat, File, Part, Reasoning, Refusal, Target, Text, ToolCall, Written
 from ..dialect import Decoder, Encoder, ModelCard
 from ..events import (
@@ -160,7 +161,7 @@ def _arguments(call: ToolCall) -> Any:
         value = msgspec.json.decode(call.arguments or "{}")
         if isinstance(value, dict):
             return msgspec.Raw(msgspec.json.encode(value))
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+    except UNREADABLE:
         pass
     return {"_raw": call.arguments}
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from ...errors import BadRequest
+from ...unreadable import UNREADABLE
 from ..chat import (
     Chat,
     Effort,
@@ -287,7 +288,7 @@ def _response(result: ToolResult) -> Json:
     text = "\n".join(part.text for part in result.parts if isinstance(part, Text))
     if result.error:
         return {"error": text}
-    with contextlib.suppress(msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+    with contextlib.suppress(*UNREADABLE):
         value = msgspec.json.decode(text) if text.lstrip().startswith("{") else None
         if isinstance(value, dict):
             return value

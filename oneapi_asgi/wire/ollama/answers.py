@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from ...errors import BadRequest, GatewayError, UpstreamFailed
 from ...models import Usage
+from ...unreadable import UNREADABLE
 from ..chat import Chat, File, Refusal, Text, ToolCall
 from ..dialect import MalformedAnswerError
 from ..events import (
@@ -136,7 +137,7 @@ _FINISHES: Final[dict[str, FinishReason]] = {reason: reason for reason in ("stop
 def told(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise MalformedAnswerError(f"not an answer of this format: {error}") from None
 
 

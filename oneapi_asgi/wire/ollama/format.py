@@ -26,6 +26,7 @@ from msgspec.structs import replace
 
 from ...errors import BadRequest, GatewayError, UpstreamRefused
 from ...models import Usage
+from ...unreadable import UNREADABLE
 from ..changes import in_messages
 from ..chat import (
     Chat,
@@ -621,7 +622,7 @@ class Ollama:
     def refusal(self, status: int, body: bytes) -> GatewayError:
         try:
             told = _error_body.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             told = _ErrorBody()
         text = next((text for text in (told.error, told.message) if isinstance(text, str) and text), "")
         return UpstreamRefused(text or f"The model's server refused this with status {status}.", status=status)

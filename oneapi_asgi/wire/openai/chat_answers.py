@@ -17,6 +17,7 @@ from msgspec import Raw, Struct
 
 from ...errors import GatewayError, UpstreamFailed
 from ...models import Usage
+from ...unreadable import UNREADABLE
 from ..chat import (
     File,
     Target,
@@ -199,7 +200,7 @@ class ChatDecoder:
 def _parsed(data: bytes) -> _Chunk:
     try:
         return _chunk.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MalformedAnswerError(f"no chat completion: {error}") from None
 
 

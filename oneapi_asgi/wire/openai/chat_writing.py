@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from ...errors import BadRequest
+from ...unreadable import UNREADABLE
 from ..chat import (
     Chat,
     Effort,
@@ -73,7 +74,7 @@ def extra_content(signature: Signature) -> dict[str, Any]:
     if signature.dialect == NAME:
         try:
             return _objects.decode(signature.value)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             pass
     return {"signature": seal(signature)}
 

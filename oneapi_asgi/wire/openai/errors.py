@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ...errors import GatewayError, UpstreamFailed, UpstreamRefused
+from ...unreadable import UNREADABLE
 
 __all__ = ["Complaint", "complaint", "error_body", "error_frame", "failure", "refusal"]
 
@@ -41,7 +42,7 @@ def refusal(status: int, body: bytes) -> UpstreamRefused:
     """What an answer of a status that is none of success says, in any of the shapes that providers use."""
     try:
         told = complaint(msgspec.json.decode(body))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         text = body[: 4 * _MOST_TEXT].decode(errors="replace").strip()
         told = Complaint("" if text.startswith("<") else text[:_MOST_TEXT])
     message = told.message or f"{_UNTOLD} (HTTP status {status})."

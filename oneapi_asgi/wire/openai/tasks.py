@@ -21,6 +21,7 @@ from msgspec import Meta, Raw, Struct
 
 from ...errors import BadRequest
 from ...models import Usage
+from ...unreadable import UNREADABLE
 from ..chat import File, Target, Written
 from ..dialect import MalformedAnswerError
 from ..reading import decoded, unread
@@ -194,7 +195,7 @@ def _vector(vector: str | list[float]) -> tuple[float, ...]:
 def _answered(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MalformedAnswerError(str(error)) from None
 
 

@@ -23,6 +23,7 @@ from msgspec import Raw, Struct
 
 from ...errors import GatewayError, RateLimited, RequestError, UpstreamFailed, UpstreamRefused
 from ...models import Usage
+from ...unreadable import UNREADABLE
 from ..chat import Chat, File, Reasoning, Refusal, Text, ToolCall
 from ..dialect import MalformedAnswerError
 from ..events import (
@@ -393,14 +394,14 @@ def _read_frame(data: bytes) -> _Frame:
         if isinstance(kind := _decoded(_kind, data).type, str) and kind not in _EVENTS:
             return _Frame()
         raise MalformedAnswerError(f"an event cannot be read: {error}") from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MalformedAnswerError(f"an event is not JSON: {error}") from None
 
 
 def _decoded(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MalformedAnswerError(f"the answer cannot be read: {error}") from None
 
 

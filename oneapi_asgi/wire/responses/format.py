@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ...errors import GatewayError, UpstreamRefused
+from ...unreadable import UNREADABLE
 from ..chat import Chat, Target, Written
 from ..dialect import Decoder, Encoder, ModelCard
 from ..events import Answer, Event
@@ -165,7 +166,7 @@ _MOST_ERROR_TEXT: Final = 2_000
 def _refusal(status: int, body: bytes) -> GatewayError:
     try:
         told = _error_body.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         told = _ErrorBody()
     fields = told.error if isinstance(told.error, dict) else {}
     texts = (fields.get("message"), told.error, told.message, told.detail, told.msg)
