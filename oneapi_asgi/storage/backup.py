@@ -26,6 +26,7 @@ from typing import BinaryIO, TypeVar
 import msgspec
 from msgspec import Struct
 
+from ..unreadable import UNREADABLE
 from . import StorageError
 
 __all__ = ["SUMS", "BackupReader", "BackupWriter", "Header", "Sum", "Tally", "written"]
@@ -231,54 +232,55 @@ class BackupReader:
             yield table.table, table.columns, self._counted(tally, table, rows)
         self._end(line, tally)
 
+    def unfit(self, why: str) -> StorageError:
+        """To be raised by whoever finds that it cannot be restored."""
+        return StorageError(f"{self._path} is no backup that can be restored: {why}")
+
     def _begun(self, tally: Tally, line: bytes) -> _Table:
         table = self._decoded(line, _Table)
         try:
             tally.begin(table.table, table.columns)
         except ValueError:
-            raise self._damaged(f"{table.table} has not the columns that hold its money") from None
+            raise self.unfit(f"{table.table} has not the columns that hold its money") from None
         return table
 
     def _counted(self, tally: Tally, table: _Table, rows: list[list[object]]) -> list[list[object]]:
         fault = f"the values of a row of {table.table} are not those of its columns"
         if any(len(row) != len(table.columns) for row in rows):
-            raise self._damaged(fault)
+            raise self.unfit(fault)
         try:
             tally.add(rows)
         except ValueError:
-            raise self._damaged(fault) from None
+            raise self.unfit(fault) from None
         return rows
 
     def _end(self, line: bytes, tally: Tally) -> None:
         if self._decoded(line, _End).sha256 != self._digest.hexdigest():
-            raise self._damaged("its checksum is not that of its content")
+            raise self.unfit("its checksum is not that of its content")
         if self._line():
-            raise self._damaged("something follows its end")
+            raise self.unfit("something follows its end")
         faults = tally.faults(self.header)
         if faults:
-            raise self._damaged("; ".join(faults))
+            raise self.unfit("; ".join(faults))
 
     def _first(self) -> Header:
         line = self._line()
         self._digest.update(line)
         header = self._decoded(line, Header)
         if header.format != FORMAT:
-            raise self._damaged(f'it is "{header.format}", and this version reads "{FORMAT}"')
+            raise self.unfit(f'it is "{header.format}", and this version reads "{FORMAT}"')
         return header
 
     def _line(self) -> bytes:
         try:
             return self._file.readline(_LONGEST)
         except gzip.BadGzipFile:
-            raise self._damaged("it is not gzip, or broken") from None
+            raise self.unfit("it is not gzip, or broken") from None
         except (OSError, EOFError, zlib.error) as error:
-            raise self._damaged(f"it cannot be read to its end ({error})") from None
+            raise self.unfit(f"it cannot be read to its end ({error})") from None
 
     def _decoded(self, line: bytes, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(line, type=kind)
-        except msgspec.DecodeError:
-            raise self._damaged("a line of it cannot be read" if line else "its end is missing") from None
-
-    def _damaged(self, why: str) -> StorageError:
-        return StorageError(f"{self._path} is no backup that can be restored: {why}")
+        except UNREADABLE:
+            raise self.unfit("a line of it cannot be read" if line else "its end is missing") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import hashlib
 import json
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from servers.databases import KINDS, Kind, rows, run_apart
 from servers.prepared import Prepared
 from sqlalchemy import BigInteger, Boolean, Connection, Double, Integer, LargeBinary, Table, func, insert, select
@@ -36,6 +39,7 @@ CANARIES = ("sk-canary-channel", "canary-mail", "sk-canary-token")
 PASSING = {"sessions", "challenges", "tries"}
 
 Lines = list[bytes]
+Folders = pytest.TempPathFactory
 Make = Callable[..., Awaitable[Opened]]
 
 
@@ -279,6 +283,9 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a bit": (lambda raw: raw[:700] + bytes([raw[700] ^ 1]) + raw[701:], "no backup"),
     "its end cut": (edited(lambda lines: [*lines[:-1], b"\n"], checksum=False), "cannot be read"),
     "two of them": (lambda raw: raw + raw, "follows its end"),
+    "no text": (edited(instead(b"Mine", b"\xff"), checksum=False), "cannot be read"),
+    "no secret": (edited(instead(base64.b64encode(bytes(range(256))), b"AAAAA")), "do not fit"),
+    "too large a number": (edited(instead(b"4611686018427387905", b"46116860184273879050")), "do not fit"),
     "a value": (edited(instead(b"Mine", b"Thine"), checksum=False), "checksum"),
     "a row less": (edited(without_a_transfer), "transfers: "),
     "a row's value less": (edited(instead(b',"ann",', b",")), "values"),
@@ -316,6 +323,16 @@ async def test_a_damaged_one_is_told_and_changes_nothing(damage: str, sound: byt
     with pytest.raises(StorageError, match=told):
         await restored(storage, path)
     assert await storage.run(content) == before
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_no_bit_of_it_may_be_another(place: float, bit: int, sound: bytes, tmp_path_factory: Folders) -> None:
+    lines = bytearray(gzip.decompress(sound))
+    lines[int(place * len(lines))] ^= 1 << bit
+    path = tmp_path_factory.getbasetemp() / "another.gz"
+    path.write_bytes(gzip.compress(lines, 1))
+    with pytest.raises(StorageError), BackupReader(path) as backup:
+        backup.check(lambda _: None)
 
 
 async def test_books_that_do_not_agree_are_restored_if_one_insists(sound: bytes, make: Make, tmp_path: Path) -> None:

@@ -21,13 +21,14 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from ...queries import Difference
 from .. import StorageError
 from ..backup import SUMS, BackupReader, BackupWriter, Header, Sum, written
 from .audit import audit
 from .channels import lock_revision
+from .faults import is_conflict, is_timeout
 from .ledger import Clock, moment
 from .portable import Total, next_numbers, set_next_number
 from .schema import REVISIONS, SYSTEM, metadata
@@ -171,7 +172,7 @@ def _restore(connection: Connection, path: Path, clock: Clock, despite: bool, pr
         lock_revision(connection)
         for table in reversed(metadata.sorted_tables):
             connection.execute(delete(table))
-        _insert_all(connection, backup, path, progress)
+        _insert_all(connection, backup, progress)
     if connection.dialect.name != "mysql":
         _set_numbers(connection, header.numbers)
     if _sums(connection) != header.sums:
@@ -191,18 +192,26 @@ def _check_empty(connection: Connection) -> None:
             )
 
 
-def _insert_all(connection: Connection, backup: BackupReader, path: Path, progress: Progress) -> None:
+def _insert_all(connection: Connection, backup: BackupReader, progress: Progress) -> None:
     done = 0
     for name, columns, rows in backup.tables():
         table = metadata.tables.get(name)
         if table is None or not set(columns) <= set(table.columns.keys()):
-            raise StorageError(f"{path} has a table or a column that this version does not know: {name}")
+            raise backup.unfit(f"it has a table or a column that this version does not know: {name}")
         try:
             connection.execute(insert(table), [*_values(table, columns, rows)])
-        except (DataError, IntegrityError) as error:
-            raise StorageError(f"{path}: rows of {name} do not fit into the database: {error.orig}") from None
+        except (StatementError, ArithmeticError, ValueError) as error:  # what a driver cannot pass on is Python's own
+            if _is_of_the_server(error):
+                raise
+            reason = getattr(error, "orig", None) or error
+            raise backup.unfit(f"rows of {name} do not fit into the database: {reason}") from None
         done += len(rows)
         progress(done)
+
+
+def _is_of_the_server(error: Exception) -> bool:
+    """It says nothing of the rows."""
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or is_timeout(error) or is_conflict(error))
 
 
 def _values(table: Table, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[dict[str, Any]]:
