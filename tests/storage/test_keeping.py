@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 from servers.databases import KINDS
 from servers.prepared import Prepared
+from sqlalchemy import Connection, make_url
+from sqlalchemy.util import await_only
 
 from oneapi_asgi.kept import KeptNote, NoteStore, ObjectStore, OwnedObject
 from oneapi_asgi.ports import Storage
 from oneapi_asgi.storage.keeping import NOTES_PURGED_AT_ONCE, Notes, Objects
 from oneapi_asgi.storage.memory import MemoryStorage
-from oneapi_asgi.storage.sql import SQLStorage, schema
+from oneapi_asgi.storage.sql import SQLStorage, keeping, schema
 from oneapi_asgi.testing.ledger_contract import digest
 
 from .opened import Opened
@@ -89,6 +92,41 @@ async def test_a_purge_takes_so_many_at_once(storage: Opened) -> None:
     many = [{"key": f"{number:05}", "value": b"x", "keep_until": 1.0} for number in range(NOTES_PURGED_AT_ONCE + 7)]
     await storage.run(lambda connection: connection.execute(schema.notes.insert(), many))
     assert [await storage.purge_notes() for _ in range(3)] == [NOTES_PURGED_AT_ONCE, 7, 0]
+
+
+async def test_a_purge_meets_nobody_from_the_other_side(database: str, storage: Opened) -> None:
+    """Somebody writes two rows that are due, and holds the first as the purge comes: none of them is rolled back."""
+    kind = make_url(database).drivername
+    if kind == "sqlite":
+        pytest.skip("one writes at a time")
+    first, second = sorted((note("a", keep=600.0), note("b", keep=600.0)), key=attrgetter("key"))
+    later, sooner = ({"key": one.key, "value": b"old", "keep_until": at} for one, at in ((first, 2.0), (second, 1.0)))
+    await storage.run(lambda connection: connection.execute(schema.notes.insert(), [sooner, later]))
+    held, met = asyncio.Event(), asyncio.Event()
+    begun = []
+
+    def write(connection: Connection) -> None:
+        begun.append("write")
+        keeping.put_notes(connection, [first], float)
+        held.set()
+        await_only(met.wait())
+        keeping.put_notes(connection, [second], float)
+
+    def purge(connection: Connection) -> int:
+        begun.append("purge")
+        return keeping.purge_notes(connection, float)
+
+    async with Opened(database) as other:
+        writing = asyncio.create_task(storage.run(write))
+        await held.wait()
+        purging = asyncio.create_task(other.run(purge))
+        passed, _ = await asyncio.wait([purging], timeout=5.0 if kind == "postgresql" else 0.5)
+        met.set()
+        await writing
+        assert await purging == len(passed)
+        assert len(passed) == (1 if kind == "postgresql" else 0), "which leaves what is locked"
+        assert begun == ["write", "purge"]
+        assert await other.get_notes([first.key, second.key]) == {first.key: b"x", second.key: b"x"}
 
 
 async def test_two_storages_on_the_same_rows(database: str, storage: Opened) -> None:
