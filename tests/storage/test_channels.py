@@ -23,9 +23,10 @@ from oneapi_asgi.desk.channels import (
 )
 from oneapi_asgi.keys import key_digest
 from oneapi_asgi.models import CallRecord, Channel, Secret, Usage
-from oneapi_asgi.storage import StorageError
 from oneapi_asgi.storage.sql import SQLStorage
 from oneapi_asgi.storage.sql.desk.channels import SQLChannels
+
+from .opened import patiently
 
 ONE, TWO = Secret("sk-one"), Secret("sk-two")
 
@@ -238,13 +239,7 @@ async def test_of_changes_at_one_moment_none_is_lost(storage: SQLStorage) -> Non
         return replace(kept, channel=replace(kept.channel, weight=kept.channel.weight + 1))
 
     async def change() -> Sequence[KeptChannel]:
-        """Asks again while the storage is busy, which it says before it has begun."""
-        while True:
-            try:
-                return await desk.change_channels(Which(ids=(number,)), heavier)
-            except StorageError as error:
-                if "were busy" not in str(error):
-                    raise
+        return await patiently(lambda: desk.change_channels(Which(ids=(number,)), heavier))
 
     await asyncio.gather(*(change() for _ in range(12)))
     assert [one.weight for one in await storage.list_channels()] == [13]

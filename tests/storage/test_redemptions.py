@@ -13,11 +13,10 @@ from servers.prepared import Prepared
 from oneapi_asgi.desk.redemptions import NewCode, RedemptionChange
 from oneapi_asgi.desk.tokens import TokenChange, TokenQuery
 from oneapi_asgi.models import TokenDraft
-from oneapi_asgi.storage import StorageError
 from oneapi_asgi.storage.sql.desk.redemptions import SQLRedemptions
 from oneapi_asgi.storage.sql.desk.tokens import SQLTokens
 
-from .opened import Opened
+from .opened import Opened, patiently
 
 
 @pytest.fixture(params=KINDS)
@@ -28,18 +27,10 @@ async def storage(request: pytest.FixtureRequest, tmp_path: Path, prepared: Prep
             assert list(await storage.audit()) == []
 
 
-async def redeemed(storage: Opened, digest: str) -> int:
-    """By one who asks again while the storage is busy, which it says before it has begun."""
-    while True:
-        try:
-            return await storage.redeem(digest, "root")
-        except StorageError as error:
-            if "were busy" not in str(error):
-                raise
-
-
 async def credited(storage: Opened, digest: str, times: int) -> list[int]:
-    given = await asyncio.gather(*(redeemed(storage, digest) for _ in range(times)), return_exceptions=True)
+    given = await asyncio.gather(
+        *(patiently(lambda: storage.redeem(digest, "root")) for _ in range(times)), return_exceptions=True
+    )
     assert all(isinstance(one, int | ValueError | KeyError) for one in given), given
     return [one for one in given if isinstance(one, int)]
 

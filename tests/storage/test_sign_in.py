@@ -17,11 +17,12 @@ from oneapi_asgi.desk.sessions import SessionDraft
 from oneapi_asgi.desk.tries import TryLimit
 from oneapi_asgi.errors import RateLimited
 from oneapi_asgi.models import Secret
-from oneapi_asgi.storage import StorageError
 from oneapi_asgi.storage.sql import SQLStorage
 from oneapi_asgi.storage.sql.desk.members import SQLMembers
 from oneapi_asgi.storage.sql.desk.sessions import SQLSessions
 from oneapi_asgi.storage.sql.desk.tries import SQLTries
+
+from .opened import patiently
 
 ROOT, ANN = 1, 2
 LATER = msgspec.structs.replace
@@ -149,20 +150,12 @@ async def test_a_code_is_good_once_for_all_who_show_it(scene: Scene) -> None:
     assert known.totp is None
 
 
-async def counted(tries: SQLTries) -> None:
-    """By one who asks again while the storage is busy, which it says before it has begun."""
-    while True:
-        try:
-            return await tries.count("password", "ann")
-        except StorageError as error:
-            if "were busy" not in str(error):
-                raise
-
-
 async def test_many_guesses_at_one_moment_are_no_more_than_one_after_another(scene: Scene) -> None:
     """G79."""
     tries = SQLTries(scene.storage, {"password": TryLimit(10, 900), "password_from": TryLimit(3, 60)})
-    said = await asyncio.gather(*(counted(tries) for _ in range(40)), return_exceptions=True)
+    said = await asyncio.gather(
+        *(patiently(lambda: tries.count("password", "ann")) for _ in range(40)), return_exceptions=True
+    )
     assert said.count(None) == 10
     assert all(one is None or isinstance(one, RateLimited) for one in said)
     await tries.count("password", "bob")

@@ -115,6 +115,13 @@ async def test_nobody_waits_long_for_a_session(storage: Opened) -> None:
     await storage.write(sleep(0))
 
 
+async def test_whoever_waits_is_not_refused_for_what_the_loop_stood_still(storage: Opened) -> None:
+    asked = [asyncio.create_task(storage.write(sleep(0.05))) for _ in range(12)]
+    await asyncio.sleep(0)
+    time.sleep(1.5 * sessions._WAIT)  # noqa: ASYNC251 - what it stands still for
+    await asyncio.gather(*asked)
+
+
 @pytest.mark.parametrize("seconds", [1.5, pytest.param(5.0, marks=pytest.mark.slow)])
 async def test_a_statement_that_takes_too_long_is_broken_off(
     storage: Opened, seconds: float, monkeypatch: pytest.MonkeyPatch

@@ -30,6 +30,10 @@ _TRIES = 3
 _WAIT = 1.0
 """Seconds that work may wait for a session."""
 
+_PARTS = 4
+"""In which they are counted, one after the other: while the loop stands still no session can take anything on, and no
+more than one part passes."""
+
 LIMIT = 5
 """Seconds that a transaction may take. A server that hangs would keep a session for ever."""
 
@@ -47,9 +51,12 @@ class _Job:
         self.outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.timer: asyncio.TimerHandle | None = None
 
-    def refuse(self) -> None:
-        """It has waited long enough for a session."""
-        self.fail(StorageError(f"all connections to the database were busy for {_WAIT:.0f} s"))
+    def wait(self, parts: int = _PARTS) -> None:
+        """For a session, so many parts of the time, and then no longer."""
+        if parts:
+            self.timer = self.outcome.get_loop().call_later(_WAIT / _PARTS, self.wait, parts - 1)
+        else:
+            self.fail(StorageError(f"all connections to the database were busy for {_WAIT:.0f} s"))
 
     def fail(self, error: Exception) -> None:
         if not self.outcome.done():
@@ -94,7 +101,7 @@ class Sessions:
         if self._idle:
             self._idle.popleft().set_result(None)
         elif not long:
-            job.timer = asyncio.get_running_loop().call_later(_WAIT, job.refuse)
+            job.wait()
         return await job.outcome  # type: ignore[no-any-return]
 
     async def close(self) -> None:
