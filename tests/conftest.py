@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from pathlib import Path
 
 from lab.figures import figure, pytest_terminal_summary
 from leaks import asyncio_complains, no_task_left, pytest_collection_modifyitems
@@ -21,10 +22,22 @@ __all__ = [
 ]
 
 
+MEMORY = Path("/dev/shm")  # of Linux
+ROOM = 4 << 30
+"""Bytes: a run needs less than one GiB."""
+
+
 def pytest_configure() -> None:
     """Programs that tests start keep their bytecode, as those of everybody who runs them do: to compile all modules
-    anew is most of a start."""
+    anew is most of a start.
+
+    Files of tests lie in memory where there is room: a disk that is written to by all others as well stands still for
+    longer, now and then, than a ledger may take.
+    """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    place = os.statvfs(MEMORY) if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) else None
+    if place is not None and place.f_bavail * place.f_frsize >= ROOM and not place.f_flag & os.ST_NOEXEC:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_collection_finish() -> None:

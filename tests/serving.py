@@ -13,19 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["COMMAND", "free_port", "serving"]
+__all__ = ["COMMAND", "serving"]
 
 COMMAND = [sys.executable, "-m", "oneapi_asgi"]
 
 _READY_SECONDS = 30.0
 _END_SECONDS = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

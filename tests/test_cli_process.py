@@ -19,7 +19,7 @@ from time import monotonic, sleep
 import pytest
 from click.testing import CliRunner
 from commands import KEY, go_elsewhere
-from serving import free_port
+from ports import free_port
 
 from oneapi_asgi.cli.root import root
 
@@ -185,7 +185,7 @@ def test_serve_answers_tells_the_first_steps_and_stops(workers: int) -> None:
     first, password, place, *steps = told.splitlines()
     assert first == f"oneapi-asgi listens on http://127.0.0.1:{port}"
     assert re.fullmatch(r"The first password of the user root is [\w-]{20}  \(it is shown this once\)\.", password)
-    assert f"http://127.0.0.1:{port}/api/docs" in place
+    assert f"Sign in with it at http://127.0.0.1:{port}/ " in place
     assert "channel add NAME" in steps[1]
     assert "token add NAME" in steps[2]
     assert "Traceback" not in told

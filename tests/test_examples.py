@@ -15,7 +15,8 @@ import httpx2
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
-from serving import COMMAND, free_port, serving
+from ports import free_port
+from serving import COMMAND, serving
 
 from oneapi_asgi.testing import Answer, FakeUpstream
 

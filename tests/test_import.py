@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from serving import COMMAND, free_port, serving
+from ports import free_port
+from serving import COMMAND, serving
 
 SECONDS = 0.3
 TIMES = 2.5

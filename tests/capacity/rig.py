@@ -14,7 +14,8 @@ import msgspec
 import psutil
 from e2e.processes import configured
 from e2e.serving import KEY
-from serving import COMMAND, free_port, serving
+from ports import free_port
+from serving import COMMAND, serving
 
 from .pacer import Pace, Seen, pacer, seen_of
 from .streams import Callers, raise_limit, request_of

@@ -12,7 +12,8 @@ from statistics import median, quantiles
 import pytest
 from e2e.serving import KEY
 from lab.figures import Figure
-from serving import free_port, serving
+from ports import free_port
+from serving import serving
 
 from .pacer import Pace
 from .rig import Rig, opened

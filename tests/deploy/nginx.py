@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from admin.tls import certificate
-from serving import free_port
+from ports import free_port
 
 __all__ = ["FILE", "Front", "find_nginx", "in_front"]
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import click
 import pytest
-from serving import COMMAND, free_port, serving
+from ports import free_port
+from serving import COMMAND, serving
 
 from oneapi_asgi.errors import GatewayError
 from oneapi_asgi.serving import config_of

@@ -12,19 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from ports import free_port
+
 from .serving import KEY, UPSTREAM_KEY
 
-__all__ = ["cli", "configured", "free_port", "gateway", "gateways", "upstream"]
+__all__ = ["cli", "configured", "gateway", "gateways", "upstream"]
 
 START_SECONDS = 30.0
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("ONEAPI_")}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def configured(

@@ -20,8 +20,9 @@ from faults.auditor import complaints, read_books
 from lab.caller import Answered, asking
 from lab.dialects import DIALECTS, Name
 from lab.figures import Figure
+from ports import free_port
 from rawhttp import answer_to, connected, statuses
-from serving import free_port, serving
+from serving import serving
 from websockets.exceptions import ConnectionClosed
 
 from oneapi_asgi.drain import Drain

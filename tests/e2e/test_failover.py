@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -13,6 +12,7 @@ import httpx2
 import openai
 import pytest
 from msgspec.structs import replace
+from ports import free_port
 
 from oneapi_asgi import Channel, Ejection, Secret, Timeouts
 from oneapi_asgi.pricing import cost
@@ -272,10 +272,8 @@ def opened(parts: tuple[Kind, Adapter], folder: Path, **options: Any) -> Abstrac
 
 
 def dead(fakes: Sequence[FakeUpstream]) -> list[Channel]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
-    return [replace(channel, base_url=url) for channel in in_order(fakes)[:1]] + in_order(fakes)[1:]
+    first, *others = in_order(fakes)
+    return [replace(first, base_url=f"http://127.0.0.1:{free_port()}/v1"), *others]
 
 
 async def test_a_dead_address(parts: tuple[Kind, Adapter], tmp_path: Path) -> None:

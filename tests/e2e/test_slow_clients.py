@@ -14,8 +14,9 @@ import httpx2
 import pytest
 from lab.figures import Figure
 from lab.rig import percentile
+from ports import free_port
 from rawhttp import answer_to, connected, on_server, statuses
-from serving import COMMAND, free_port, serving
+from serving import COMMAND, serving
 
 from oneapi_asgi import Gateway, MemoryStorage, TokenDraft, key_digest
 from oneapi_asgi.bounded import Bounds

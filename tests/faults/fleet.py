@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 
 import aiohttp
 import msgspec
-from servers.own import free_port
+from ports import free_port
 
 from oneapi_asgi.testing import FakeUpstream
 

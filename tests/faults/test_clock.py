@@ -109,9 +109,9 @@ async def _use_up(callers: Callers, url: str) -> None:
 
 
 async def _look(callers: Callers, url: str, expires_at: float) -> list[Look]:
-    """Use a token again and again, until it is long expired."""
-    looks = []
-    while time.time() < expires_at + EXACT + 0.5:
+    """Use a token again and again, until it is long expired, and was used then."""
+    looks = list[Look]()
+    while time.time() < expires_at + EXACT + 0.5 or looks[-1].at <= expires_at + EXACT:
         at = time.time()
         looks.append(Look(at, (await callers.ask(url, EXPIRING, tokens=1)).status))
         await asyncio.sleep(0.05)

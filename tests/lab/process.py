@@ -16,7 +16,8 @@ import msgspec
 import uvicorn
 from e2e.serving import make_storage
 from msgspec import Struct
-from serving import free_port, serving
+from ports import free_port
+from serving import serving
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 

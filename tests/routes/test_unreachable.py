@@ -15,7 +15,7 @@ from typing import Self
 import pytest
 from e2e.serving import LOOPBACK
 from lab.audit import Audit
-from serving import free_port
+from ports import free_port
 
 from oneapi_asgi import Channel, HttpxUpstream, Timeouts, Upstream
 from oneapi_asgi.upstream.dialing import Addresses, Dialer, Names

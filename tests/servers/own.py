@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import random
 import re
 import shutil
 import signal
@@ -39,11 +38,12 @@ import asyncmy
 import asyncpg
 import psutil
 import pytest
+from ports import free_port
 
 from . import guard
 from .databases import rows
 
-__all__ = ["OwnMariaDB", "OwnPostgres", "OwnRedis", "OwnServer", "free_port"]
+__all__ = ["OwnMariaDB", "OwnPostgres", "OwnRedis", "OwnServer"]
 
 _SECONDS = 30.0
 _NOT_YET = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncmy.errors.MySQLError)
@@ -283,18 +283,6 @@ def _binary(name: str, *folders: str) -> Path:
     if path := shutil.which(name):
         return Path(path)
     pytest.skip(f"{name} is not installed: neither on PATH nor in {', '.join(folders)}")
-
-
-def free_port() -> int:
-    """Below those that the kernel gives to clients, of which one could take it while the server is down.
-
-    A client that tries a closed port of that range again and again can even connect to itself.
-    """
-    while True:
-        port = random.randint(15_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def _asked(url: str) -> bool:

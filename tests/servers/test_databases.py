@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import asyncmy
 import asyncpg
 import pytest
+from ports import free_port
 
 from .databases import KINDS, Kind, fresh, or_skip, rows, server_of
-from .own import free_port
 
 UNKNOWN_DATABASE = (sqlite3.OperationalError, asyncpg.InvalidCatalogNameError, asyncmy.errors.OperationalError)
 

@@ -19,7 +19,7 @@ from .guard import is_gone
 from .own import OwnMariaDB, OwnPostgres, OwnRedis, OwnServer
 
 ALL: tuple[type[OwnServer], ...] = (OwnPostgres, OwnMariaDB, OwnRedis)
-ROOT = Path(__file__).parent.parent.parent
+TESTS = Path(__file__).parent.parent
 SILENT_SECONDS = 0.2
 
 
@@ -119,7 +119,7 @@ def test_says_what_the_server_said_if_it_does_not_start() -> None:
 
 KILLED = """
 import time
-from tests.servers.own import {kind}
+from servers.own import {kind}
 
 with {kind}() as server:
     print(server._process.pid, server._folder, flush=True)
@@ -130,7 +130,7 @@ with {kind}() as server:
 @pytest.mark.parametrize("kind", ["OwnPostgres", "OwnRedis"])
 def test_leaves_nothing_when_the_test_is_killed(kind: str) -> None:
     command = [sys.executable, "-c", KILLED.format(kind=kind)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as test:
+    with subprocess.Popen(command, cwd=TESTS, stdout=subprocess.PIPE, text=True) as test:
         assert test.stdout is not None
         number, folder = test.stdout.readline().split()
         server = psutil.Process(int(number))

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import asyncmy
 import asyncpg
 import pytest
+from ports import free_port
 
 from .databases import fresh, rows
-from .own import free_port
 from .proxy import Direction, FaultProxy
 
 SECONDS = 10.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
+from ports import free_port
 
 from oneapi_asgi.errors import NotStarted
 from oneapi_asgi.testing import Answer, FakeUpstream, Journaled
@@ -311,13 +311,6 @@ async def test_many_streams_at_once(upstream: Upstream, fake: FakeUpstream) -> N
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
-def closed_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
 @pytest.mark.parametrize(
     ("answer", "kind", "came"),
     [
@@ -394,7 +387,7 @@ async def test_what_keeps_coming_does_not_time_out(upstream: Upstream, fake: Fak
 
 
 async def test_a_refused_connection(upstream: Upstream) -> None:
-    assert (await fault(upstream, outgoing(f"http://127.0.0.1:{closed_port()}")))[0] == "connect"
+    assert (await fault(upstream, outgoing(f"http://127.0.0.1:{free_port()}")))[0] == "connect"
 
 
 async def test_a_port_without_tls(upstream: Upstream, fake: FakeUpstream) -> None:

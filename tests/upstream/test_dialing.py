@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
+from ports import free_port
 from rawserver import raw_server
 
 from oneapi_asgi.upstream import AddressGuard, UpstreamFault
@@ -74,10 +75,7 @@ def black_hole() -> Iterator[tuple[str, int]]:
 
 
 def refusing() -> tuple[str, int]:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        found: tuple[str, int] = closed.getsockname()
-        return found
+    return "127.0.0.1", free_port()
 
 
 async def test_a_name_is_known_for_a_while() -> None:
