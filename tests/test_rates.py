@@ -109,15 +109,21 @@ class RateContract:
         assert isinstance(outcome, Refused), outcome
         return outcome
 
+    async def granted_but_the_last(self, rates: Rates, *takings: tuple[Ask, ...]) -> tuple[list[Granted], Refused]:
+        """Of what is asked for at one moment, in which nothing comes back."""
+        *granted, refused = await asyncio.gather(*(rates.store.take("call", asks) for asks in takings))
+        assert isinstance(refused, Refused), refused
+        firsts = [one for one in granted if isinstance(one, Granted)]
+        assert firsts == granted
+        return firsts, refused
+
     @pytest.mark.parametrize("limit", [1, 7, 100, 9999])
     async def test_the_whole_allowance_at_once_and_not_one_more(self, rates: Rates, limit: int) -> None:
-        one = ask("requests", limit)
-        first = await self.granted(rates, one)
+        one = (ask("requests", limit),)
+        rest = [(ask("requests", limit, limit - 1),)] if limit > 1 else []
+        (first, *_), late = await self.granted_but_the_last(rates, one, *rest, one)
         assert first.levels[0].remaining == limit - 1
         assert first.levels[0].reset == pytest.approx(60 / limit, abs=1e-5)
-        if limit > 1:
-            await self.granted(rates, ask("requests", limit, limit - 1))
-        late = await self.refused(rates, one)
         assert (late.which, late.levels[0].remaining) == (0, 0)
         assert late.wait == pytest.approx(60 / limit, abs=0.5)
         assert late.levels[0].reset == pytest.approx(60, abs=0.5)
@@ -127,16 +133,14 @@ class RateContract:
         assert sum(isinstance(outcome, Granted) for outcome in outcomes) == 70
 
     async def test_whoever_waits_as_told_gets_in(self, rates: Rates) -> None:
-        await self.granted(rates, ask("requests", 600, 600))
-        refused = await self.refused(rates, ask("requests", 600))
+        _, refused = await self.granted_but_the_last(rates, (ask("requests", 600, 600),), (ask("requests", 600),))
         assert 0 < refused.wait <= 0.1
         await rates.after(refused.wait)
         await self.granted(rates, ask("requests", 600))
 
     async def test_all_or_nothing(self, rates: Rates) -> None:
         asks = (ask("requests", 10), ask("tokens", 1000, 600), ask("calls", 5))
-        await self.granted(rates, *asks)
-        refused = await self.refused(rates, *asks)
+        _, refused = await self.granted_but_the_last(rates, asks, asks)
         assert refused.which == 1
         assert refused.wait == pytest.approx(12, abs=0.5)
         assert [each.remaining for each in refused.levels] == [9, 400, 4]

@@ -64,11 +64,12 @@ async def test_servers_that_cannot_answer_close_with_a_reason() -> None:
     assert len(close["reason"].encode()) <= 123
 
 
-async def test_what_is_no_error_is_named_by_its_status() -> None:
+@pytest.mark.parametrize("body", [b"<html>", b'{"error":{"message":"\xff"}}', b'{"error":' + b"[" * 10_000])
+async def test_what_is_no_error_is_named_by_its_status(body: bytes) -> None:
     server = Server()
     _, _, send = upgraded(scope_of(answers=False), server.receive, server.send)
     await send({"type": "http.response.start", "status": 404, "headers": []})
-    await send({"type": "http.response.body", "body": b"<html>", "more_body": True})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
     await send({"type": "http.response.body"})
     assert [message["reason"] for message in server.sent] == ["refused with status 404"]
 
