@@ -2,6 +2,7 @@
 
     administration = Administration(storage, upstream)
     gateway = Gateway(storage, upstream=upstream, on_disabled=administration.channel_disabled)
+    administration.observe(gateway)
     async with gateway, administration: ...
     app.mount("/api", administration)
 
@@ -22,7 +23,9 @@ from .admin import Admin, Route
 from .admin.alerts import Alerts
 from .admin.app import MAX_ADMIN_BODY, refusal
 from .admin.audit import Audit
+from .admin.calls import Calls, Running
 from .admin.channel_balances import ChannelBalances
+from .admin.channel_health import ChannelHealth, Standings
 from .admin.channel_hosts import ChannelHosts
 from .admin.channel_models import ChannelModels, ModelCatalog
 from .admin.channel_tests import ChannelTests
@@ -30,6 +33,7 @@ from .admin.channels import Channels
 from .admin.doorkeeper import Cookies, SessionDoorkeeper
 from .admin.fetching import Fetcher
 from .admin.groups import Groups
+from .admin.log_calls import LogCalls
 from .admin.logs import Logs
 from .admin.mail import Mail, Outbox
 from .admin.money import nano_of
@@ -64,6 +68,7 @@ from .http import OnError
 from .models import Channel, Price
 from .pricebook import PriceCatalog, UnknownModel
 from .storage.sql import SQLStorage
+from .storage.sql.desk.calls import SQLHeldCalls
 from .storage.sql.desk.channels import SQLChannels
 from .storage.sql.desk.codes import SQLCodes, SQLSecrets
 from .storage.sql.desk.events import SQLEvents
@@ -87,6 +92,13 @@ __all__ = ["Administration"]
 
 class Catalog(ModelCatalog, PriceCatalog, Protocol):
     """What is known of vendors' models."""
+
+
+class Observed(Standings, Protocol):
+    """A gateway of this process."""
+
+    @property
+    def quota(self) -> Running: ...
 
 
 class Administration:
@@ -123,6 +135,7 @@ class Administration:
             default=default_price,
         )
         self._rounds = Rounds()
+        self._channel_health, self._calls = ChannelHealth(), Calls(SQLHeldCalls(storage))
         self._trusted = tuple(trusted_proxies)
         self._allow = tuple(allow)
         self.options = Options(SQLOptions(storage))
@@ -178,16 +191,19 @@ class Administration:
             *ChannelTests(store, upstream, self._rounds).routes(),
             *ChannelBalances(store, self._fetcher, self._rounds).routes(),
             *ChannelModels(store, upstream, hosts, catalog=self._catalog).routes(),
+            *self._channel_health.routes(),
             *Channels(store, hosts).routes(),
         ]
 
     def _things(self) -> list[Route]:
         """What else is managed."""
-        storage, prices = self._storage, SQLPrices(self._storage)
+        storage, prices, logs = self._storage, SQLPrices(self._storage), SQLLogs(self._storage)
         return [
             *Site(self.options, version=version("oneapi-asgi")).routes(),
             *Tokens(SQLTokens(storage)).routes(),
-            *Logs(SQLLogs(storage)).routes(),
+            *Logs(logs).routes(),
+            *LogCalls(logs).routes(),
+            *self._calls.routes(),
             *Audit(self._events).routes(),
             *OptionRoutes(self.options, PriceRatios(prices)).routes(),
             *Orders(SQLOrders(storage), self.options).routes(),
@@ -202,9 +218,18 @@ class Administration:
     async def _allowance(self) -> int:
         return nano_of(await self.options.number("QuotaForNewUser"))
 
+    async def asks_for_turnstile(self) -> bool:
+        """Whether people have to show that they are people."""
+        return await self.options.flag("TurnstileCheckEnabled")
+
     def channel_disabled(self, channel: Channel, because: str) -> None:
         """To be told of channels that the gateway has switched off."""
         self._alerts.channel_disabled(channel, because)
+
+    def observe(self, gateway: Observed) -> None:
+        """Tell of this gateway what only its own process knows."""
+        self._channel_health.observe(gateway)
+        self._calls.observe(gateway.quota)
 
     def watch(self, health: Refusals) -> None:
         """Tell of channels that are out, for a gateway that switches none off."""

@@ -266,6 +266,7 @@ def create_app(settings: Settings) -> ASGIApp:
     )
     told = administration.channel_disabled
     gateway = create_gateway(settings, storage=storage, upstream=upstream, on_disabled=told)
+    administration.observe(gateway)
     if not settings.routing.disable_on and isinstance(gateway.pool.health, Refusals):
         administration.watch(gateway.pool.health)
     return Standalone(gateway, administration, calls=_for_browsers(gateway))

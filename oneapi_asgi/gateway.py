@@ -52,7 +52,7 @@ from .routing import ModelRouter
 from .shedding import Load, LoadShed
 from .slots import Slots
 from .spool import Spool
-from .standing import ChannelPage
+from .standing import ChannelPage, ChannelStanding, standings
 from .tariffs import Group
 from .thoughts import Thoughts
 from .tickets import Tickets
@@ -337,6 +337,13 @@ class Gateway:
     async def drain(self, grace: float | None = None) -> None:
         """Take no more calls, and return when all have ended: by themselves, or after ``grace`` seconds told to."""
         await self.draining.run(grace)
+
+    async def standings(self) -> tuple[ChannelStanding, ...]:
+        """How each channel stands, as far as this process has seen or heard.
+
+        :raises Unavailable: the channels cannot be read
+        """
+        return await standings(self.pool, self.pool.health)
 
     @asynccontextmanager
     async def lifespan(self, app: object) -> AsyncIterator[None]:  # noqa: ARG002  # hosts pass themselves

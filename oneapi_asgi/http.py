@@ -43,6 +43,7 @@ __all__ = [
     "read_body",
     "replayed",
     "request_id",
+    "route_path",
     "too_large",
 ]
 
@@ -83,6 +84,13 @@ def query_of(scope: Scope) -> str:
     """The query string, as it came."""
     raw: bytes = scope.get("query_string", b"")
     return raw.decode("latin-1")
+
+
+def route_path(scope: Scope) -> str:
+    """The path below the mount, whose prefix Starlette leaves in ``path``."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 def api_path(scope: Scope) -> str:

@@ -6,13 +6,17 @@ Prices are nano-dollars per million tokens, costs are nano-dollars. Parts of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Literal
+
+from msgspec import Struct
 
 from .globs import matches
-from .models import NANO, Price, Usage
+from .models import NANO, Price, Tier, Usage
 from .wire.files import file_sizes
 
-__all__ = ["MILLION", "cost", "estimated", "guess_input", "lookup", "matched", "most"]
+__all__ = ["MILLION", "Bill", "Line", "Unit", "bill", "cost", "estimated", "guess_input", "lookup", "matched", "most"]
 
 MILLION = 1_000_000
 
@@ -23,6 +27,75 @@ _SHORTEST_FILE = 1024
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _MOST_OBJECTS = 50_000
 """Of a body that is worth the time to look for files in."""
+
+Unit = Literal["million_tokens", "call", "minute"]
+
+_PER: Mapping[Unit, int] = {"million_tokens": MILLION, "call": 1, "minute": 60}
+_OF_INPUT = ("cache_read", "cache_write", "cache_write_1h", "input_audio", "input_image")
+_OF_OUTPUT = ("reasoning", "output_audio", "output_image")
+
+
+class Line(Struct, frozen=True):
+    """One ``part`` of ``Usage`` at its own price, in nano-dollars for a ``unit``. The count of ``input`` and ``output``
+    is what of them has no price apart, that of minutes is in seconds."""
+
+    part: str
+    count: int
+    price: int
+    unit: Unit = "million_tokens"
+
+    @property
+    def amount(self) -> Fraction:
+        """Nano-dollars, exactly, before the ratio."""
+        return Fraction(self.count * self.price, _PER[self.unit])
+
+
+class Bill(Struct, frozen=True):
+    """How a cost comes about: the lines, and the ratio in billionths that is paid of their sum. ``above`` is that of
+    the tier whose prices apply, None without one."""
+
+    lines: tuple[Line, ...]
+    ratio: int
+    above: int | None = None
+
+    @property
+    def sum(self) -> Fraction:
+        """Nano-dollars, before the ratio."""
+        return sum((line.amount for line in self.lines), Fraction(0))
+
+    @property
+    def exact(self) -> Fraction:
+        """Nano-dollars, before they are rounded."""
+        return self.sum * self.ratio / NANO
+
+    @property
+    def cost(self) -> int:
+        """What ``cost`` gives."""
+        exact = self.exact
+        return -(-exact.numerator // exact.denominator)
+
+
+def bill(usage: Usage, price: Price) -> Bill:
+    """What ``cost`` charges, part by part: what was not used has no line."""
+    tier = _reached(price, usage.input)
+    ratio, price = price.ratio, tier.price if tier is not None else price
+    lines = (
+        *_tokens("input", _OF_INPUT, usage, price),
+        *_tokens("output", _OF_OUTPUT, usage, price),
+        Line("calls", usage.calls, price.per_call, "call"),
+        Line("audio_seconds", usage.audio_seconds, price.audio_minute, "minute"),
+    )
+    charged = tuple([line for line in lines if line.count and (line.price or line.unit == "million_tokens")])
+    return Bill(charged, ratio, tier.above if tier is not None else None)
+
+
+def _tokens(whole: str, parts: tuple[str, ...], usage: Usage, price: Price) -> Iterator[Line]:
+    rates = {part: getattr(price, part) for part in parts}
+    if "cache_write_1h" in rates:
+        rates["cache_write_1h"] = _or(price.cache_write_1h, price.cache_write)
+    apart = [Line(part, getattr(usage, part), rate) for part, rate in rates.items() if rate is not None]
+    yield Line(whole, getattr(usage, whole) - sum(line.count for line in apart), getattr(price, whole))
+    yield from apart
 
 
 def cost(usage: Usage, price: Price) -> int:
@@ -76,8 +149,13 @@ def _most(price: Price, input_tokens: int, output_tokens: int, calls: int, audio
 
 
 def _tier(price: Price, input_tokens: int) -> Price:
+    tier = _reached(price, input_tokens)
+    return tier.price if tier is not None else price
+
+
+def _reached(price: Price, input_tokens: int) -> Tier | None:
     reached = [tier for tier in price.tiers if input_tokens > tier.above]
-    return max(reached, key=lambda tier: tier.above).price if reached else price
+    return max(reached, key=lambda tier: tier.above, default=None)
 
 
 def _or(part: int | None, whole: int | None) -> int | None:

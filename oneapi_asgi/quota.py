@@ -296,6 +296,16 @@ class Quota:
 
     # --- while it runs ------------------------------------------------------------------------------------------------
 
+    @property
+    def running(self) -> list[Call]:
+        """The calls of this process that something is held for."""
+        return [held.call for held in self._open.values()]
+
+    @property
+    def ending(self) -> set[str]:
+        """The reservations of calls that are over, which the ledger is yet to end."""
+        return {posted.id for posted in self._group.posted}
+
     async def _keep(self) -> None:
         """Renew the leases of running calls, and note what each has cost so far."""
         while True:

@@ -1,8 +1,9 @@
-"""A gateway and its administration as one app with one lifespan.
+"""A gateway, its administration and its console as one app with one lifespan.
 
     app = Standalone(gateway, administration)
 
 The administration answers below ``/api``, but for the paths there that are Ollama's (``/api/chat``), which are calls.
+The console has the pages of people, from ``/`` on.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .admin.console import Console
 from .administration import Administration
 from .gateway import Gateway
+from .http import route_path
 from .lifespan import live
 from .wire.dialects import CLIENTS, listed, operation_at
 
 __all__ = ["Standalone", "is_administrative"]
 
 _PREFIX = "/api"
+_READS = frozenset(("GET", "HEAD"))
 
 
 def is_administrative(path: str) -> bool:
@@ -37,16 +41,18 @@ class Standalone:
         self.gateway = gateway
         self.administration = administration
         self._calls: ASGIApp = calls or gateway
+        self._console = Console(turnstile=administration.asks_for_turnstile)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await live(self.opened(), receive, send)
         if scope["type"] == "http":
-            root: str = scope.get("root_path", "")
-            path: str = scope["path"]
-            below = path[len(root) :] if root and path.startswith(f"{root}/") else path
-            if is_administrative(below):
-                return await self.administration({**scope, "root_path": root + _PREFIX}, receive, send)
+            path = route_path(scope)
+            if is_administrative(path):
+                root = scope.get("root_path", "") + _PREFIX
+                return await self.administration({**scope, "root_path": root}, receive, send)
+            if scope["method"] in _READS and self._console.serves(path):
+                return await self._console(scope, receive, send)
         return await self._calls(scope, receive, send)
 
     @asynccontextmanager

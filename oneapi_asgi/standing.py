@@ -21,7 +21,7 @@ from .http import OnError, Refusal, json_page
 from .models import Channel
 from .pool import ChannelPool
 
-__all__ = ["ChannelPage", "ChannelStanding", "KeyStanding", "ModelStanding", "snapshot"]
+__all__ = ["ChannelPage", "ChannelStanding", "KeyStanding", "ModelStanding", "snapshot", "standings"]
 
 
 class ModelStanding(Struct, frozen=True, kw_only=True):
@@ -105,6 +105,15 @@ def _key(key: int, rows: Sequence[Seen]) -> KeyStanding:
     return KeyStanding(key=key, models=models)
 
 
+async def standings(pool: ChannelPool, health: Health) -> tuple[ChannelStanding, ...]:
+    """How each channel stands now, as far as this process has seen or heard.
+
+    :raises Unavailable: the channels cannot be read
+    """
+    await pool.refresh()
+    return snapshot(pool.channels, health)
+
+
 class ChannelPage:
     """``GET /healthz/channels`` as JSON, for tokens of administrators; 403 for others."""
 
@@ -119,8 +128,7 @@ class ChannelPage:
         try:
             if not token.admin:
                 raise Forbidden("Only the keys of administrators may see how the channels stand.")
-            await self._pool.refresh()
+            page = {"channels": await standings(self._pool, self._health)}
         except GatewayError as error:
             return await self._on_error(error, call)(scope, receive, send)
-        page = {"channels": snapshot(self._pool.channels, self._health)}
         return await json_page(page, call)(scope, receive, send)

@@ -24,11 +24,13 @@ from .providers.access import Access, Place, Unsigned, overridden, own_headers, 
 from .providers.catalog import base_url_of, offered, provider_of
 from .providers.route import Route, access_of, place_of, route_of
 from .tickets import Tickets
+from .unreadable import UNREADABLE
 from .upstream.seam import Incoming, Outgoing, Timeouts, Upstream, UpstreamFault
 from .wire.changes import changed, with_prompt
 from .wire.chat import Chat, Message, Target, Text, Written
 from .wire.dialect import Embedder, MalformedAnswerError, UpstreamDialect
 from .wire.dialects import UPSTREAMS
+from .wire.events import TextDelta
 from .wire.openai.paths import OPERATIONS
 from .wire.operations import Operation
 from .wire.tasks import Embed
@@ -71,12 +73,14 @@ class NoModel(ValueError):
 
 class Verdict(Struct, frozen=True):
     """How it went, in words fit for a terminal, and how many seconds it took. ``code`` is what went wrong, without an
-    upstream's words: ``http_401``, a fault of ``upstream``, ``timeout``, ``malformed``; empty where it served."""
+    upstream's words: ``http_401``, a fault of ``upstream``, ``timeout``, ``malformed``; empty where it served.
+    ``answer`` is what the model said, its beginning, on one line."""
 
     served: bool
     told: str
     seconds: float
     code: str = ""
+    answer: str = ""
 
 
 class _Failed(Exception):
@@ -102,10 +106,10 @@ async def try_channel(
     """Ask the upstream ``model`` of the channel for a word (or the vector of one), with the key at that index."""
     secret = channel.api_keys[key].reveal() if channel.api_keys else ""
     start = time.monotonic()
-    code = ""
+    code = answer = ""
     try:
         async with asyncio.timeout(timeouts.total):
-            told = await _ask(upstream, channel, model, secret, timeouts, stream)
+            told, answer = await _ask(upstream, channel, model, secret, timeouts, stream)
     except UpstreamFault as fault:
         code, told = fault.kind, str(fault)
     except _Failed as failed:
@@ -115,10 +119,14 @@ async def try_channel(
     except TimeoutError:
         code, told = "timeout", f"no whole answer within {timeouts.total:g} s"
     secrets = (secret, *credentials_in(channel.headers))
-    return Verdict(not code, _printable(told, secrets), time.monotonic() - start, code)
+    seconds = time.monotonic() - start
+    return Verdict(not code, _printable(told, secrets), seconds, code, _printable(answer, secrets))
 
 
-async def _ask(upstream: Upstream, channel: Channel, model: str, key: str, timeouts: Timeouts, stream: bool) -> str:
+async def _ask(
+    upstream: Upstream, channel: Channel, model: str, key: str, timeouts: Timeouts, stream: bool
+) -> tuple[str, str]:
+    """How it went, and what the model said."""
     check_overrides(channel)
     operation = _EMBEDDINGS if any(part in model.lower() for part in _EMBEDDERS) else _CHAT
     route = route_of(channel, operation, model, stream=stream and operation is _CHAT)
@@ -134,8 +142,8 @@ async def _ask(upstream: Upstream, channel: Channel, model: str, key: str, timeo
     status, answer = await _exchange(upstream, channel, access, request, key, timeouts)
     if not 200 <= status < 300:
         raise _Failed(f"http_{status}", f"{status} {route.dialect.refusal(status, answer).message}")
-    _judge(route, target, operation, status, answer)
-    return f"{status} answered by {target.model}"
+    said = _judge(route, target, operation, status, answer)
+    return f"{status} answered by {target.model}", said
 
 
 def _written(route: Route, target: Target, operation: Operation, prompt: str) -> Written:
@@ -174,29 +182,35 @@ async def _read(incoming: Incoming) -> bytes:
     return bytes(body)
 
 
-def _judge(route: Route, target: Target, operation: Operation, status: int, body: bytes) -> None:
-    """
+def _judge(route: Route, target: Target, operation: Operation, status: int, body: bytes) -> str:
+    """What the model said, empty for vectors.
+
     :raises _Failed: what came is no answer
     """
     try:
-        served = _serves(route, target, operation, body)
+        said = _said(route, target, operation, body)
     except MalformedAnswerError:
         shown = body[:_MOST_PROSE].decode(errors="replace")
         raise _Failed("malformed", f"{status} but no answer that can be read: {shown}") from None
-    if not served:
+    if said is None:
         raise _Failed("malformed", f"{status} but an error, or nothing at all")
+    return said
 
 
-def _serves(route: Route, target: Target, operation: Operation, body: bytes) -> bool:
+def _said(route: Route, target: Target, operation: Operation, body: bytes) -> str | None:
+    """None if it did not serve."""
     if operation is _EMBEDDINGS:
-        return bool(_embedder(route).decode_embed(body).vectors)
+        return "" if _embedder(route).decode_embed(body).vectors else None
     watch = Watch()
     if target.stream:
         decoder = route.dialect.decoder(target)
-        watch.see([*decoder.feed(body), *decoder.finish()])
+        events = [*decoder.feed(body), *decoder.finish()]
     else:
-        watch.see(route.dialect.decode(body, target))
-    return watch.started and not watch.failed
+        events = [*route.dialect.decode(body, target)]
+    watch.see(events)
+    if not watch.started or watch.failed:
+        return None
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
 # What a channel offers
@@ -250,7 +264,7 @@ def _names(body: bytes) -> list[str]:
     """
     try:
         found: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         found = None
     listed = found.get("data", found.get("models")) if isinstance(found, dict) else found
     if not isinstance(listed, list):

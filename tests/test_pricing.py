@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from oneapi_asgi.models import NANO, Price, Tier, Usage
-from oneapi_asgi.pricing import MILLION, cost, estimated, guess_input, lookup, most
+from oneapi_asgi.pricing import MILLION, Line, bill, cost, estimated, guess_input, lookup, most
 
 RATE = st.integers(0, 10**15) | st.sampled_from([0, 1, 59, 60, 61, NANO, 10**18])
 PART = st.none() | RATE
@@ -92,6 +92,32 @@ def exact(usage: Usage, price: Price) -> Fraction:
 def test_the_cost_is_the_exact_sum_rounded_up_once(usage: Usage, price: Price) -> None:
     assert cost(usage, price) == ceil(exact(usage, price))
     assert cost(usage, price) >= 0
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(usages(), prices())
+def test_the_lines_of_a_bill_are_the_cost(usage: Usage, price: Price) -> None:
+    made = bill(usage, price)
+    assert made.exact == exact(usage, price)
+    assert made.cost == cost(usage, price)
+    assert all(line.count for line in made.lines)
+    tokens = {line.part: line.count for line in made.lines if line.unit == "million_tokens"}
+    assert sum(tokens.values()) == usage.input + usage.output
+
+
+def test_a_bill_names_what_has_a_price_apart() -> None:
+    dear = Price(input=4, output=8, cache_write=5, reasoning=9, per_call=3, audio_minute=60)
+    usage = Usage(input=100, output=50, cache_read=10, cache_write=20, cache_write_1h=30, reasoning=50, audio_seconds=7)
+    made = bill(usage, Price(input=1, tiers=(Tier(99, dear), Tier(100, Price())), ratio=NANO // 2))
+    assert made.lines == (
+        Line("input", 50, 4),
+        Line("cache_write", 20, 5),
+        Line("cache_write_1h", 30, 5),
+        Line("reasoning", 50, 9),
+        Line("calls", 1, 3, "call"),
+        Line("audio_seconds", 7, 60, "minute"),
+    )
+    assert (made.above, made.sum, made.exact, made.cost) == (99, 10 + Fraction(9, 10_000), made.sum / 2, 6)
 
 
 @st.composite

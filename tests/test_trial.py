@@ -59,6 +59,7 @@ async def test_every_format(
 ) -> None:
     verdict = await try_channel(out, channel_at(fake, provider), model, SOON, stream=stream)
     assert (verdict.served, verdict.code, verdict.told) == (True, "", f"200 answered by {model}")
+    assert ("embed" in model) != bool(verdict.answer), "what it said"
     assert fake.journal[0].path.startswith(path)
     assert ("embed" in model) or (b'"stream":true' in fake.journal[0].body or "tream" in fake.journal[0].path) == stream
 

@@ -23,8 +23,10 @@ from ..providers.catalog import COMMON_OPTIONS, find_provider
 from ..providers.kinds import base_url_of, config_of, keys_of, kind_of, options_of, provider_of
 from ..providers.provider import Provider
 from ..settings import ChannelSettings, SettingsError, read_section
+from ..unreadable import UNREADABLE
 from .channel_hosts import origins_of
 from .channel_rows import MASK, STATES, ChannelEdit, KeysEdit, is_secret_header, shown_proxy
+from .lists import names_of
 
 __all__ = ["NEW", "Limits", "drafts_of", "keys_revised", "revised", "switched"]
 
@@ -61,9 +63,9 @@ def revised(before: KeptChannel, edit: ChannelEdit, limits: Limits) -> KeptChann
         base_url=_base_url(before.channel, edit, provider, kind),
         options=_options(before.channel, edit, config, provider),
         api_keys=before.channel.api_keys if keys is None else keys,
-        models=before.channel.models if edit.models is UNSET else _names(edit.models),
+        models=before.channel.models if edit.models is UNSET else names_of(edit.models),
         model_map=before.channel.model_map if edit.model_mapping is UNSET else _model_map(edit.model_mapping),
-        groups=before.channel.groups if edit.group is UNSET else _names(edit.group) or ("default",),
+        groups=before.channel.groups if edit.group is UNSET else names_of(edit.group) or ("default",),
         priority=before.channel.priority if edit.priority is UNSET else edit.priority or 0,
         weight=before.channel.weight if edit.weight is UNSET else edit.weight or 1,
         dialects=before.channel.dialects if edit.dialects is UNSET else tuple(edit.dialects),
@@ -209,11 +211,6 @@ def _keys(edit: ChannelEdit, config: Mapping[str, Any] | None, provider: Provide
     return tuple(dict.fromkeys(map(Secret, found))) or None
 
 
-def _names(given: Sequence[str] | str | None) -> tuple[str, ...]:
-    listed = given.split(",") if isinstance(given, str) else given or ()
-    return tuple(dict.fromkeys(name.strip() for name in listed if name.strip()))
-
-
 def _model_map(given: Mapping[str, str] | str | None) -> dict[str, str]:
     found = _object(given, "model_mapping") or {}
     for name, value in found.items():
@@ -230,22 +227,41 @@ def _object(given: Mapping[str, Any] | str | UnsetType | None, param: str) -> Ma
         return given or {}
     try:
         return msgspec.json.decode(given, type=dict[str, Any]) if given.strip() else {}
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
+    except UNREADABLE:
         raise BadRequest(f"{param} must be a JSON object.", code="invalid_body", param=param) from None
 
 
 def _headers(before: Channel, edit: ChannelEdit) -> dict[str, str]:
+    """
+    :raises BadRequest: a secret is not said
+    """
     if edit.headers is UNSET:
         return before.headers
     given = edit.headers or {}
-    return {name: before.headers.get(name, value) if value == MASK else value for name, value in given.items()}
+    headers = {name: before.headers.get(name, value) if value == MASK else value for name, value in given.items()}
+    unknown = [name for name, value in headers.items() if value == MASK]
+    if unknown:
+        raise _masked(f"The header {unknown[0][:100]}", "headers")
+    return headers
 
 
 def _proxy(before: Channel, edit: ChannelEdit) -> Secret | None:
-    """What comes back as it was shown is what there is."""
+    """What comes back as it was shown is what there is.
+
+    :raises BadRequest: a secret is not said
+    """
     if edit.proxy is UNSET or edit.proxy == shown_proxy(before):
         return before.proxy
-    return Secret(edit.proxy.strip()) if edit.proxy else None
+    given = (edit.proxy or "").strip()
+    if MASK in given:
+        raise _masked("The proxy", "proxy")
+    return Secret(given) if given else None
+
+
+def _masked(what: str, param: str) -> BadRequest:
+    """What is shown in place of a secret was changed around it, or sent for something else."""
+    message = f"{what} has {MASK} where a secret was that is not shown: write the secret itself."
+    return BadRequest(message, code="masked_secret", param=param)
 
 
 def _still(disabled: Mapping[str, str], keys: Sequence[Secret]) -> dict[str, str]:

@@ -45,12 +45,15 @@ class RoundQuery(Struct, frozen=True):
 
 
 class TestRow(Struct, frozen=True, kw_only=True):
-    """``error`` is a code: ``http_401``, ``timeout``, …; empty if the channel has served."""
+    """``error`` is a code: ``http_401``, ``timeout``, …; empty if the channel has served. ``told`` says how it went,
+    ``answer`` what the model said."""
 
     served: bool
     error: str
     milliseconds: int
     model: str
+    told: str
+    answer: str
 
 
 class ChannelTests:
@@ -136,4 +139,11 @@ def first_key(kept: KeptChannel) -> int:
 
 def _row(verdict: Verdict, model: str) -> TestRow:
     milliseconds = round(verdict.seconds * 1000)
-    return TestRow(served=verdict.served, error=verdict.code, milliseconds=milliseconds, model=model)
+    return TestRow(
+        served=verdict.served,
+        error=verdict.code,
+        milliseconds=milliseconds,
+        model=model,
+        told=verdict.told,
+        answer=verdict.answer,
+    )

@@ -13,11 +13,20 @@ from ..desk.roles import Role
 from ..errors import BadRequest
 from .exports import Format, download
 from .money import quota_of
-from .routes import MAX_PAGE, Nothing, PageQuery, Reply, Route, Visit
+from .routes import MAX_PAGE, Nothing, Reply, Route, Visit
 
 __all__ = ["LogExportQuery", "LogFilters", "LogPageQuery", "LogSearch", "Logs", "Spent"]
 
+_TYPES = frozenset("012345")
+
 _Name = Annotated[str, Meta(max_length=255)]
+_Keyword = Annotated[
+    str,
+    Meta(
+        max_length=255,
+        description="The id or the model of a call, or the beginning of what else was done; a single digit is a type.",
+    ),
+]
 _Moment = Annotated[int, Meta(ge=0, le=99_999_999_999, description="Unix seconds; 0: any.")]
 _Place = Annotated[str, Meta(max_length=64, description="Go on after the page that had this in `before`.")]
 
@@ -42,13 +51,13 @@ class LogPageQuery(LogFilters, frozen=True, kw_only=True):
         return self.p * self.page_size
 
 
-class LogSearch(PageQuery, frozen=True, kw_only=True):
+class LogSearch(LogPageQuery, frozen=True, kw_only=True):
     page_size: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 100
-    keyword: _Name = ""
-    before: _Place = ""
+    keyword: _Keyword = ""
 
 
 class LogExportQuery(LogFilters, frozen=True, kw_only=True):
+    keyword: _Keyword = ""
     format: Format = "csv"
 
 
@@ -113,10 +122,11 @@ class Logs:
         return await self._page(visit.query, _wanted(_own(visit.query)), visit.me.user_id)
 
     async def search(self, visit: Visit[LogSearch, Nothing]) -> Reply:
-        return await self._page(visit.query, _searched(visit.query), None)
+        return await self._page(visit.query, _wanted(visit.query, visit.query.keyword), None)
 
     async def search_own(self, visit: Visit[LogSearch, Nothing]) -> Reply:
-        return await self._page(visit.query, _searched(visit.query), visit.me.user_id)
+        wanted = _wanted(_own(visit.query), visit.query.keyword)
+        return await self._page(visit.query, wanted, visit.me.user_id)
 
     async def spent(self, visit: Visit[LogFilters, Nothing]) -> Spent:
         """Of calls alone, whatever ``type`` says, as in One API."""
@@ -127,10 +137,11 @@ class Logs:
         return Spent(quota_of(await self._store.spent(wanted)))
 
     async def export(self, visit: Visit[LogExportQuery, Nothing]) -> object:
-        return download(self._pages(_wanted(visit.query), None), LogRow, visit.query.format, "log")
+        pages = self._pages(_wanted(visit.query, visit.query.keyword), None)
+        return download(pages, LogRow, visit.query.format, "log")
 
     async def export_own(self, visit: Visit[LogExportQuery, Nothing]) -> object:
-        pages = self._pages(_wanted(_own(visit.query)), visit.me.user_id)
+        pages = self._pages(_wanted(_own(visit.query), visit.query.keyword), visit.me.user_id)
         return download(pages, LogRow, visit.query.format, "log")
 
     async def cut(self, visit: Visit[LogCut, Nothing]) -> int:
@@ -139,7 +150,7 @@ class Logs:
         visit.note(text=f"took out {gone} records of calls from before {before}", count=gone, before=before)
         return gone
 
-    async def _page(self, asked: LogPageQuery | LogSearch, wanted: LogQuery, own: int | None) -> Reply:
+    async def _page(self, asked: LogPageQuery, wanted: LogQuery, own: int | None) -> Reply:
         if asked.offset > MOST_SKIPPED:
             raise BadRequest(
                 f"So many rows are not skipped: p * page_size may be {MOST_SKIPPED}. Send the `before` of the page "
@@ -169,9 +180,11 @@ class Logs:
             wanted = replace(wanted, before=page.before)
 
 
-def _wanted(asked: LogFilters) -> LogQuery:
+def _wanted(asked: LogFilters, keyword: str = "") -> LogQuery:
+    is_type = keyword in _TYPES
     return LogQuery(
-        type=asked.type,
+        type=int(keyword) if is_type else asked.type,
+        keyword="" if is_type else keyword,
         user_name=asked.username,
         token_name=asked.token_name,
         model=asked.model_name,
@@ -184,13 +197,6 @@ def _wanted(asked: LogFilters) -> LogQuery:
 def _own(asked: LogFilters) -> LogFilters:
     """What is not for members to look for is not heeded, as in One API."""
     return replace(asked, username="", channel=0)
-
-
-def _searched(asked: LogSearch) -> LogQuery:
-    """A single digit is a type."""
-    if asked.keyword in ("0", "1", "2", "3", "4", "5"):
-        return LogQuery(type=int(asked.keyword))
-    return LogQuery(keyword=asked.keyword)
 
 
 def _hidden(rows: Sequence[LogRow]) -> Sequence[LogRow]:

@@ -9,6 +9,9 @@ is sent, signs in as somebody at most.
     POST /oauth/{provider}/start   the same to bind, for who is signed in, with the URL in the answer
     GET  /oauth/state              for pages that send the browser there themselves, as One API's do
 
+A browser that shows what it gets as a page is led on whatever happens: to where it was to go in the end, or to the
+site's root, with the code of what went wrong as the parameter ``error``. Programs get the refusal itself.
+
 The callback is a GET, since that is how browsers come back (RFC 6749, section 4.1.2). The challenge that a GET keeps is
 no account's state: it says of a browser that it has set out, and is gone after ten minutes.
 """
@@ -24,6 +27,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Annotated, Any, Protocol
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -33,12 +37,13 @@ from ..desk.events import Event, EventLog
 from ..desk.identities import IdentityStore, LastWay
 from ..desk.members import Member, MemberDraft, MemberStore, Taken
 from ..desk.roles import Role
-from ..errors import Conflict, Forbidden, NotFound, Unavailable
+from ..errors import Conflict, Forbidden, GatewayError, NotFound, Unavailable
 from .app import check_actor
 from .money import nano_of
 from .outside import Challenges, Options, local_path, site_url
 from .providers import Person, Provider, ProviderError, Refused, Trip, new_trip
 from .routes import Nothing, Reply, Route, Visit
+from .second_factor import Owed
 
 __all__ = ["OAuth", "SignIn"]
 
@@ -70,7 +75,9 @@ class Journey(Struct, frozen=True, kw_only=True):
 
 
 class StartQuery(Struct, frozen=True):
-    next: Annotated[str, Meta(max_length=1024, description="A path of this site, where to go in the end.")] = "/"
+    next: Annotated[
+        str, Meta(max_length=1024, description="A path of this site, where to go in the end; its root.")
+    ] = ""
 
 
 class CallbackQuery(Struct, frozen=True):
@@ -168,7 +175,10 @@ class OAuth:
         return Reply(data=state, headers=(cookie,))
 
     async def start(self, visit: Visit[StartQuery, Nothing]) -> Response:
-        url, cookie = await self._departure(visit, None)
+        try:
+            url, cookie = await self._departure(visit, None)
+        except GatewayError as error:
+            return _led_on(visit, error, _onward(visit))
         return _redirect(url, (cookie,))
 
     async def bind(self, visit: Visit[StartQuery, Nothing]) -> Reply:
@@ -184,9 +194,7 @@ class OAuth:
         await provider.check()
         site = await site_url(self._options)
         trip = new_trip(f"{site}{visit.scope.get('root_path', '')}/oauth/{provider.name}")
-        state, cookie = await self._set_out(
-            site, provider.name, trip, onward=local_path(visit.query.next), user_id=user_id
-        )
+        state, cookie = await self._set_out(site, provider.name, trip, onward=_onward(visit), user_id=user_id)
         try:
             return await provider.page(trip, state), cookie
         except ProviderError as error:
@@ -211,10 +219,27 @@ class OAuth:
     # Coming back
 
     async def callback(self, visit: Visit[CallbackQuery, Nothing]) -> object:
-        provider = self._provider(visit)
-        await provider.check()
-        site = await site_url(self._options)
-        journey = await self._journey(visit, site, provider.name)
+        onward = _root(visit)
+        try:
+            provider = self._provider(visit)
+            await provider.check()
+            site = await site_url(self._options)
+            journey = await self._journey(visit, site, provider.name)
+            onward = journey.next or onward
+            person = await self._person(visit, site, provider, journey)
+            entered = self._enter(visit, person) if journey.user_id is None else self._bind(visit, journey, person)
+            reply = await entered
+        except GatewayError as error:
+            return _led_on(visit, error, onward)
+        headers = (*reply.headers, ("set-cookie", _cookie(site, "", 0)))
+        if journey.next:
+            owed = isinstance(reply.data, Owed)
+            return _redirect(_told(journey.next, "second_factor", "required") if owed else journey.next, headers)
+        return replace(reply, headers=headers)
+
+    async def _person(
+        self, visit: Visit[CallbackQuery, Nothing], site: str, provider: Provider, journey: Journey
+    ) -> Person:
         if visit.query.error or not visit.query.code:
             raise Forbidden(
                 f"{provider.name} did not confirm who you are ({visit.query.error[:50] or 'no code'}).",
@@ -224,7 +249,7 @@ class OAuth:
         if not journey.provider:
             trip = msgspec.structs.replace(trip, redirect=f"{site}/oauth/{provider.name}")
         try:
-            person = await provider.person(trip, visit.query.code)
+            return await provider.person(trip, visit.query.code)
         except Refused as error:
             _log.warning("nobody was signed in by %s: %s", provider.name, error)
             raise Forbidden(
@@ -232,11 +257,6 @@ class OAuth:
             ) from None
         except ProviderError as error:
             raise _unavailable(provider, error) from None
-        reply = await (self._enter(visit, person) if journey.user_id is None else self._bind(visit, journey, person))
-        headers = (*reply.headers, ("set-cookie", _cookie(site, "", 0)))
-        if journey.next:
-            return _redirect(journey.next, headers)
-        return replace(reply, headers=headers)
 
     async def _journey(self, visit: Visit[CallbackQuery, Nothing], site: str, provider: str) -> Journey:
         kept = await self._challenges.take(_STATE, visit.query.state) if visit.query.state else None
@@ -349,6 +369,31 @@ def _unavailable(provider: Provider, error: ProviderError) -> Unavailable:
     return Unavailable(
         f"{provider.name} cannot be asked at the moment; try again, or sign in otherwise.", code="provider_unavailable"
     )
+
+
+def _root(visit: Visit[Any, Any]) -> str:
+    """The path of the site, as far as this request knows: what the administration is mounted in."""
+    return local_path(f"{visit.scope.get('root_path', '').rpartition('/')[0]}/")
+
+
+def _onward(visit: Visit[StartQuery, Nothing]) -> str:
+    return local_path(visit.query.next) if visit.query.next else _root(visit)
+
+
+def _led_on(visit: Visit[Any, Any], error: GatewayError, onward: str) -> Response:
+    """
+    :raises GatewayError: the same, to who does not show pages
+    """
+    if "text/html" not in visit.header("accept"):
+        raise error
+    return _redirect(_told(onward, "error", error.code or str(error.status)), ())
+
+
+def _told(onward: str, name: str, value: str) -> str:
+    """The address, with something that its page has to know."""
+    parts = urlsplit(onward)
+    told = f"{name}={quote(value, safe='')}"
+    return parts._replace(query=f"{parts.query}&{told}" if parts.query else told).geturl()
 
 
 def _redirect(url: str, headers: Iterable[tuple[str, str]]) -> Response:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Protocol
 
 import msgspec
 from msgspec import Meta, Struct
 
-from ..desk.options import ELSEWHERE, OPTIONS, REQUIRES, OptionStore, check_option
+from ..desk.options import ELSEWHERE, OPTIONS, REQUIRES, OptionKind, OptionStore, check_option
 from ..desk.roles import Role
 from ..errors import BadRequest
+from ..unreadable import UNREADABLE
 from .routes import Nothing, Route, Visit
 
 __all__ = ["OptionEdit", "OptionRoutes", "OptionRow", "Options", "Ratios"]
@@ -38,6 +39,19 @@ class Ratios(Protocol):
 class OptionRow(Struct, frozen=True):
     key: str
     value: str
+
+
+class OptionAbout(Struct, frozen=True, kw_only=True):
+    """What an option may be. ``kept`` says whether it has another value than ``default``, which of a secret is all that
+    is shown; ``requires`` has what is set before it can be true, and ``most`` the largest number."""
+
+    key: str
+    kind: OptionKind
+    concerns: str
+    default: str
+    most: int | None
+    requires: tuple[str, ...]
+    kept: bool
 
 
 class OptionEdit(Struct, frozen=True):
@@ -117,6 +131,10 @@ class OptionRoutes:
         return (
             Route("GET", "/option", self.list, role=Role.ROOT, summary="List options", data=list[OptionRow]),
             Route(
+                "GET", "/option/about", self.about, role=Role.ROOT, data=list[OptionAbout],
+                summary="What options there are, and what each may be",
+            ),
+            Route(
                 "PUT", "/option", self.edit, role=Role.ROOT, summary="Set an option", body=OptionEdit,
                 action="option.edit",
             ),
@@ -124,9 +142,28 @@ class OptionRoutes:
 
     async def list(self, visit: Visit[Nothing, Nothing]) -> list[OptionRow]:  # noqa: ARG002
         """All but secrets."""
-        values = {**await self._options.all(), **await self._ratios.ratio_options()}
+        values = await self._values()
         shown = [name for name, option in OPTIONS.items() if option.kind != "secret"]
         return [OptionRow(name, values[name]) for name in shown]
+
+    async def about(self, visit: Visit[Nothing, Nothing]) -> Sequence[OptionAbout]:  # noqa: ARG002
+        """Of secrets too, but for their values."""
+        values = await self._values()
+        return [
+            OptionAbout(
+                key=name,
+                kind=option.kind,
+                concerns=option.concerns,
+                default=option.default,
+                most=option.most if option.kind == "number" else None,
+                requires=REQUIRES.get(name, ()),
+                kept=values[name] != option.default,
+            )
+            for name, option in OPTIONS.items()
+        ]
+
+    async def _values(self) -> Mapping[str, str]:
+        return {**await self._options.all(), **await self._ratios.ratio_options()}
 
     async def edit(self, visit: Visit[Nothing, OptionEdit]) -> None:
         name, value = visit.body.key, _written(visit.body.value)
@@ -167,5 +204,5 @@ def check_json(value: str) -> None:
     """
     try:
         msgspec.json.decode(value, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         raise ValueError('is a JSON object, such as {"gpt-4o": 1.25}; nothing was changed') from None

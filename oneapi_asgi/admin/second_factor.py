@@ -29,7 +29,7 @@ from .routes import Nothing, Route, Visit
 from .tries import Tries
 from .user_rows import reach_of, refusals
 
-__all__ = ["CodeText", "SecondFactor", "TwoFactor"]
+__all__ = ["CodeText", "Owed", "SecondFactor", "TwoFactor"]
 
 CodeText = Annotated[str, Meta(max_length=64)]
 
@@ -42,6 +42,12 @@ _LEAST_BYTES, _MOST_LETTERS = 16, 256
 _RECOVERY_CODES = 10
 _RECOVERY_BYTES = 10
 """Of chance in each, four groups of four letters."""
+
+
+class Owed(Struct, frozen=True):
+    """In place of a user, where the second factor is still to be shown."""
+
+    require_2fa: bool = True
 
 
 class SecondFactor:

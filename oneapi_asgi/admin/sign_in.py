@@ -25,7 +25,7 @@ from .doorkeeper import Cookies, DoorStore, disabled
 from .outside import Options
 from .passwords import Passwords
 from .routes import Nothing, Reply, Route, Visit
-from .second_factor import CodeText, SecondFactor
+from .second_factor import CodeText, Owed, SecondFactor
 from .tries import Subjects, Tries, count_all, forgive_all
 from .user_rows import UserRow, user_row
 
@@ -57,10 +57,6 @@ class ConfirmBody(Struct, frozen=True):
 
     password: _Long = ""
     code: CodeText = ""
-
-
-class Owed(Struct, frozen=True):
-    require_2fa: bool = True
 
 
 class PeopleStore(MemberStore, MemberAdmin, CredentialStore, Protocol):
@@ -188,7 +184,8 @@ class SignIns:
         )
         if not await self._sessions.open_session(draft):
             raise Unauthenticated("The account was changed at this very moment; sign in again.", code="not_signed_in")
-        visit.note(target=f"user {member.id}", user=(member.id, member.name))
+        text = "showed the password; a second factor is owed" if owed else "signed in"
+        visit.note(target=f"user {member.id}", text=text, user=(member.id, member.name))
         cookie = self._cookies.header(visit.scope, secret, seconds)
         return Reply(data=Owed() if owed else user_row(member), headers=(cookie,))
 

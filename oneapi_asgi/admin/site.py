@@ -16,7 +16,8 @@ QUOTA_PER_DOLLAR = 500_000.0
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """One API's object. What is not offered here is empty, or false."""
+    """One API's object. What is not offered here is empty, or false. ``payment_currency`` is what orders are paid in,
+    and ``payment_price`` what a dollar costs in it."""
 
     version: str
     start_time: int
@@ -34,6 +35,10 @@ class Status(Struct, frozen=True, kw_only=True):
     turnstile_site_key: str
     top_up_link: str
     chat_link: str
+    payment_currency: str
+    payment_price: str
+    payment_minimum: int
+    payment_maximum: int
     quota_per_unit: float = QUOTA_PER_DOLLAR
     display_in_currency: bool
     oidc: bool
@@ -86,6 +91,10 @@ class Site:
             turnstile_site_key=values["TurnstileSiteKey"],
             top_up_link=values["TopUpLink"],
             chat_link=values["ChatLink"],
+            payment_currency=values["PaymentCurrency"] if values["PaymentWebhookSecret"] else "",
+            payment_price=values["PaymentPrice"],
+            payment_minimum=int(values["PaymentMinimum"]),
+            payment_maximum=int(values["PaymentMaximum"]),
             display_in_currency=on("DisplayInCurrencyEnabled"),
             oidc=on("OidcEnabled"),
             oidc_client_id=values["OidcClientId"],

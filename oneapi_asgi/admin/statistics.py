@@ -19,7 +19,7 @@ from .routes import Nothing, Route, Visit
 
 __all__ = ["DashboardRow", "StatisticRow", "Statistics", "StatisticsQuery"]
 
-MOST_ROWS, MOST_DAYS = 20_000, 366
+MOST_ROWS, MOST_DAYS, MOST_DAYS_BY_HOUR = 20_000, 366, 8
 
 _Name = Annotated[str, Meta(max_length=255)]
 _Day = Annotated[str, Meta(max_length=10, description="yyyy-mm-dd, in UTC.")]
@@ -36,9 +36,13 @@ class DashboardRow(Struct, frozen=True, rename="pascal"):
 
 
 class StatisticsQuery(Struct, frozen=True, kw_only=True):
-    by: Annotated[str, Meta(max_length=64, description="Some of day, model, user, token, channel, with commas.")] = (
-        "day"
-    )
+    by: Annotated[
+        str,
+        Meta(
+            max_length=64,
+            description="Some of day, hour, model, user, token, channel, with commas; hour for up to 8 days.",
+        ),
+    ] = "day"
     since: _Day = ""
     until: _Day = ""
     username: _Name = ""
@@ -49,9 +53,12 @@ class StatisticsQuery(Struct, frozen=True, kw_only=True):
 
 
 class StatisticRow(Struct, frozen=True, kw_only=True):
-    """``cost`` is in nano-dollars and ``duration`` in seconds. What it is not told apart by is empty, or 0."""
+    """``cost`` is in nano-dollars and ``duration`` in seconds. What it is not told apart by is empty, or 0. ``hour``
+    is such as 2026-01-31T13, in UTC; by it alone there are ``first_contents``, the calls of which it is known when
+    their first content came, and ``first_content``, the seconds that it took on average, null where there are none."""
 
     day: str
+    hour: str
     model: str
     user_id: int
     user: str
@@ -69,6 +76,8 @@ class StatisticRow(Struct, frozen=True, kw_only=True):
     cache_write: int
     reasoning: int
     duration: float
+    first_content: float | None
+    first_contents: int
 
 
 class Statistics:
@@ -104,7 +113,7 @@ class Statistics:
         by = _dimensions(asked.by)
         if own and ("channel" in by or asked.channel):
             raise Forbidden("Which channel served is for administrators.", code="role_too_low", param="by")
-        since, until = self._days(asked)
+        since, until = self._days(asked, MOST_DAYS_BY_HOUR if "hour" in by else MOST_DAYS)
         found = await self._store.statistics(
             _number(since),
             _number(until),
@@ -124,11 +133,11 @@ class Statistics:
     def _today(self) -> date:
         return datetime.fromtimestamp(self._clock(), UTC).date()
 
-    def _days(self, asked: StatisticsQuery) -> tuple[date, date]:
+    def _days(self, asked: StatisticsQuery, most: int) -> tuple[date, date]:
         until = _date(asked.until, "until") if asked.until else self._today()
         since = _date(asked.since, "since") if asked.since else until - timedelta(days=min(6, until.toordinal() - 1))
-        if not 0 <= (until - since).days < MOST_DAYS:
-            message = f"since is up to {MOST_DAYS - 1} days before until; ask for a year at a time."
+        if not 0 <= (until - since).days < most:
+            message = f"since is up to {most - 1} days before until; ask for {most} days at a time."
             raise BadRequest(message, code="invalid_query", param="since")
         return since, until
 
@@ -157,9 +166,21 @@ def _day(number: int) -> str:
     return f"{number // 10_000:04}-{number // 100 % 100:02}-{number % 100:02}" if number else ""
 
 
+def _hour(number: int) -> str:
+    return f"{datetime.fromtimestamp(number * 3_600, UTC):%Y-%m-%dT%H}" if number else ""
+
+
+_SAME = tuple(name for name in Statistic.__struct_fields__ if name not in ("day", "hour", "first_content"))
+
+
 def _row(sums: Statistic) -> StatisticRow:
-    same = {name: getattr(sums, name) for name in Statistic.__struct_fields__ if name != "day"}
-    return StatisticRow(day=_day(sums.day), quota=quota_of(sums.cost), **same)
+    return StatisticRow(
+        day=_day(sums.day),
+        hour=_hour(sums.hour),
+        quota=quota_of(sums.cost),
+        first_content=sums.first_content / sums.first_contents if sums.first_contents else None,
+        **{name: getattr(sums, name) for name in _SAME},
+    )
 
 
 def _csv(rows: list[StatisticRow]) -> Response:

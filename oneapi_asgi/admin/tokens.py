@@ -14,6 +14,7 @@ from ..desk.tokens import OwnedToken, TokenChange, TokenDeclared, TokenOrder, To
 from ..errors import BadRequest, Conflict, Forbidden, NotFound
 from ..keys import key_digest, key_prefix, new_key
 from ..models import Secret, TokenDraft
+from .lists import names_of
 from .money import MAX_QUOTA, QUOTA_NANO, UNLIMITED_QUOTA, nano_of, quota_of
 from .routes import Nothing, PageQuery, Reply, Route, Visit
 
@@ -35,6 +36,7 @@ class TokenRow(Struct, frozen=True, kw_only=True):
 
     id: int
     user_id: int
+    username: str
     key: str
     status: int
     name: str
@@ -78,7 +80,7 @@ class AllTokensQuery(TokenListQuery, frozen=True, kw_only=True):
     user_id: Annotated[int, Meta(ge=1)] | None = None
 
 
-_READ_ONLY = frozenset(("user_id", "key", "created_time", "accessed_time", "used_quota"))
+_READ_ONLY = frozenset(("user_id", "username", "key", "created_time", "accessed_time", "used_quota"))
 
 
 class Tokens:
@@ -194,7 +196,7 @@ def _change(body: TokenEdit, actor: Actor, before: OwnedToken | None) -> TokenCh
         expires_at=UNSET if body.expired_time is UNSET else None if body.expired_time < 0 else float(body.expired_time),
         left=left,
         grain=QUOTA_NANO,
-        models=UNSET if body.models is UNSET else _names(body.models),
+        models=UNSET if body.models is UNSET else names_of(body.models),
         subnets=UNSET if body.subnet is UNSET else _subnets(body.subnet),
         requests_per_minute=body.requests_per_minute,
         group=UNSET if group is UNSET else group or None,
@@ -207,14 +209,9 @@ def _check_group(group: str | None, actor: Actor) -> None:
         raise Forbidden(f"Your group is {actor.group}; ask an administrator.", code="group_forbidden", param="group")
 
 
-def _names(value: list[str] | str | None) -> tuple[str, ...]:
-    listed = value.split(",") if isinstance(value, str) else value or []
-    return tuple(dict.fromkeys(name.strip() for name in listed if name.strip()))
-
-
 def _subnets(value: list[str] | str | None) -> tuple[str, ...]:
     try:
-        return tuple(str(ipaddress.ip_network(subnet, strict=False)) for subnet in _names(value))
+        return tuple(str(ipaddress.ip_network(subnet, strict=False)) for subnet in names_of(value))
     except ValueError as error:
         raise BadRequest(f"That is no subnet: {error}.", code="invalid_subnet", param="subnet") from None
 
@@ -223,6 +220,7 @@ def _row(token: OwnedToken, key: Secret | None = None) -> TokenRow:
     return TokenRow(
         id=token.id,
         user_id=token.user_id,
+        username=token.user_name,
         key=key.reveal() if key is not None else f"{token.prefix}********",
         status=_STATUS[token.status],
         name=token.name,

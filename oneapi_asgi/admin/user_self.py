@@ -57,6 +57,8 @@ class OwnAccount:
             Route(
                 "GET", "/user/self", self.get, role=common, summary="Your account", data=UserRow, before_change=True
             ),
+            Route("GET", "/user/whoami", self.who, role=Role.GUEST, summary="Your account, or null for who has none",
+                  data=UserRow | None),
             Route(
                 "PUT", "/user/self", self.edit, role=common, summary="Change your name or password", body=SelfEdit,
                 ignored=READ_ONLY, data=UserRow, action="user.edit_self", before_change=True,
@@ -72,6 +74,10 @@ class OwnAccount:
 
     async def get(self, visit: Visit[Nothing, Nothing]) -> UserRow:
         return user_row(await self._me(visit))
+
+    async def who(self, visit: Visit[Nothing, Nothing]) -> UserRow | None:
+        """What a page asks first: that nobody has signed in is no error there."""
+        return None if visit.actor is None else user_row(await self._me(visit))
 
     async def edit(self, visit: Visit[Nothing, SelfEdit]) -> UserRow:
         wanted, me = visit.body, visit.me

@@ -69,8 +69,8 @@ async def _first_password(settings: Settings, storage: Storage) -> str | None:
     shown = "the one that ONEAPI_ROOT_PASSWORD holds" if given else f"{made}  (it is shown this once)"
     return (
         f"The first password of the user root is {shown}.\n"
-        f"The administration is at {_address(settings)}/api/docs; there is nothing to do there before that password "
-        "is changed."
+        f"Sign in with it at {_address(settings)}/ , where the console first asks for another, then leads through the "
+        "rest."
     )
 
 
@@ -81,7 +81,8 @@ def _first_steps(settings: Settings, config: Path | None) -> str:
             "declare [[channels]] and [[tokens]]."
         )
     steps = (f"  {command_line(*step, config=config)}" for step in _FIRST_STEPS)
-    return "\n".join(("There is neither a channel nor a token yet. Add one of each:", *steps))
+    where = " in the console, or here" if settings.admin.enabled else ""
+    return "\n".join((f"There is neither a channel nor a token yet. Add one of each{where}:", *steps))
 
 
 def _address(settings: Settings) -> str:

@@ -7,9 +7,20 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from ..models import CallRecord
 from .events import EventKind
 
-__all__ = ["CONSUME", "KIND_OF_TYPE", "MOST_COUNTED", "MOST_SKIPPED", "LogPage", "LogQuery", "LogReader", "LogRow"]
+__all__ = [
+    "CONSUME",
+    "KIND_OF_TYPE",
+    "MOST_COUNTED",
+    "MOST_SKIPPED",
+    "CallReader",
+    "LogPage",
+    "LogQuery",
+    "LogReader",
+    "LogRow",
+]
 
 CONSUME = 2
 """The type of calls; 0 is all."""
@@ -25,7 +36,8 @@ MOST_SKIPPED = 20_000
 
 class LogRow(Struct, frozen=True, kw_only=True):
     """One API's row. ``elapsed_time`` is in milliseconds, ``created_at`` in seconds. ``request_id`` is that of the
-    call; ids of calls are even, and those of events odd."""
+    call; ids of calls are even, and those of events odd. ``status`` and ``reason`` are how a call ended, 0 and "" for
+    events."""
 
     id: int
     user_id: int
@@ -43,6 +55,8 @@ class LogRow(Struct, frozen=True, kw_only=True):
     elapsed_time: int = 0
     is_stream: bool = False
     system_prompt_reset: bool = False
+    status: int = 0
+    reason: str = ""
 
 
 class LogQuery(Struct, frozen=True, kw_only=True):
@@ -91,4 +105,11 @@ class LogReader(Protocol):
 
     async def delete_calls(self, before: float) -> int:
         """The records of calls from before then; how many there were. What they add up to stays, and so do events."""
+        ...
+
+
+class CallReader(Protocol):
+    async def read_call(self, request_id: str, *, user_id: int | None = None) -> tuple[CallRecord, str] | None:
+        """The record of a call with the name of its user ("" for one who is not there), of anybody's or that user's;
+        None if there is none."""
         ...

@@ -9,15 +9,17 @@ from msgspec import Struct
 
 __all__ = ["Statistic", "StatisticKey", "StatisticsReader"]
 
-StatisticKey = Literal["day", "user", "token", "channel", "model"]
+StatisticKey = Literal["day", "hour", "user", "token", "channel", "model"]
 
 
 class Statistic(Struct, frozen=True, kw_only=True):
     """Some calls added up. What they were told apart by is set: ``day`` is yyyymmdd (UTC, when calls began), ids are 0
-    for calls without one, and names are those of now, "" for what is gone. ``cost`` is in nano-dollars, ``duration`` in
-    seconds."""
+    for calls without one, and names are those of now, "" for what is gone. ``hour`` is in hours since 1970, with its
+    ``day``. ``cost`` is in nano-dollars, ``duration`` and ``first_content`` are in seconds; the latter is of
+    ``first_contents`` calls together, and known by the hour alone."""
 
     day: int = 0
+    hour: int = 0
     model: str = ""
     user_id: int = 0
     user: str = ""
@@ -34,6 +36,8 @@ class Statistic(Struct, frozen=True, kw_only=True):
     cache_write: int
     reasoning: int
     duration: float
+    first_content: float = 0.0
+    first_contents: int = 0
 
 
 class StatisticsReader(Protocol):
@@ -50,7 +54,8 @@ class StatisticsReader(Protocol):
         model: str | None = None,
     ) -> Sequence[Statistic]:
         """Of the days from ``since_day`` to ``until_day`` (yyyymmdd), both with them, in the order of ``by``. A
-        ``user_name`` that nobody has gives none.
+        ``user_name`` that nobody has gives none. By the hour it is of the records that are kept, which takes time by
+        how many they are; all else has been added up before.
 
         :raises ValueError: ``by`` names something twice
         """

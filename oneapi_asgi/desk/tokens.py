@@ -20,6 +20,7 @@ class OwnedToken(Struct, frozen=True, kw_only=True):
 
     id: int
     user_id: int
+    user_name: str
     name: str
     prefix: str
     status: TokenStatus

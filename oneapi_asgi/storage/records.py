@@ -22,6 +22,7 @@ from ..queries import Dimension, RecordPage, RecordQuery, Total
 
 __all__ = [
     "COLUMNS",
+    "FAILURES",
     "KEY",
     "MOST_LISTED",
     "TOTALLED",
@@ -52,6 +53,9 @@ TOTALLED = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 COLUMNS: dict[Dimension, str] = dict(zip(get_args(Dimension), KEY, strict=True))
 
+FAILURES = frozenset({"upstream_cut", "upstream_failed", "aborted"})
+"""The ends of calls that failed whatever their status."""
+
 Place = tuple[float, int]
 """Of a record: ``at``, and a number that grows with every record written."""
 
@@ -59,7 +63,6 @@ Key = tuple[int, int, int, int, str]
 Sums = tuple[int, int, int, float, int, int, int, int, int]
 """Calls, failed calls, cost, duration, then the counts of ``TOTALLED``."""
 
-_FAILURES = frozenset({"upstream_cut", "upstream_failed", "aborted"})
 _NO_USAGE = Usage(calls=0)
 _PLACE = struct.Struct(">dq")
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -67,7 +70,7 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 def failed(record: CallRecord) -> bool:
     """Whether the caller did not get the answer, by no choice of its own: one that hung up is no failure."""
-    return record.status >= 400 or record.reason in _FAILURES
+    return record.status >= 400 or record.reason in FAILURES
 
 
 def day_of(at: float) -> int:

@@ -6,6 +6,7 @@ import secrets
 from typing import Any
 
 from oneapi_asgi.admin.routes import Reply, Visit
+from oneapi_asgi.admin.second_factor import Owed
 from oneapi_asgi.desk.members import Member
 from oneapi_asgi.errors import BadRequest, RateLimited
 
@@ -54,14 +55,15 @@ class Counted:
 
 
 class Signed:
-    """Signs in by saying who it was."""
+    """Signs in by saying who it was, or with ``owes`` that a second factor is owed."""
 
     def __init__(self) -> None:
         self.members: list[Member] = []
+        self.owes = False
 
     async def sign_in(self, visit: Visit[Any, Any], member: Member) -> Reply:
         self.members.append(member)
-        return Reply(data=member.name, headers=(("set-cookie", f"session={member.id}"),))
+        return Reply(data=Owed() if self.owes else member.name, headers=(("set-cookie", f"session={member.id}"),))
 
 
 class Plain:

@@ -88,6 +88,7 @@ async def test_a_test_is_timed_and_noted(house: House) -> None:
     number = await house.made(models="gpt-*,gpt-4o", model_mapping={"gpt-4o": "prod"})
     answer = (await house.client.post(f"/channel/test/{number}", headers=ADMIN)).json()
     assert (answer["success"], answer["message"], answer["modelName"]) == (True, "", "prod")
+    assert (answer["data"]["told"], bool(answer["data"]["answer"])) == ("200 answered by prod", True)
     assert 0 <= answer["time"] < 60
     row = await house.row(number)
     assert (row["response_time"], row["test_error"]) == (round(answer["time"] * 1000), "")

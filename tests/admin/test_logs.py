@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -117,9 +118,11 @@ async def test_rows_are_those_of_one_api(book: Book) -> None:
             "content": "chat: status 200, done", "username": "ann", "token_name": "t3", "model_name": "m", "quota": 2,
             "prompt_tokens": 10, "completion_tokens": 3, "channel": 2, "request_id": f"{59:032x}",
             "elapsed_time": 1250, "is_stream": True, "system_prompt_reset": False,
+            "status": 200, "reason": "done",
         }  # fmt: skip
         (row,) = (await listed(client, "/log/search", keyword="100%_sure 5"))["data"]
         assert (row["type"], row["content"], row["quota"], row["username"]) == (3, "100%_sure 5", 2, "ann")
+        assert (row["status"], row["reason"]) == (0, "")
 
 
 async def test_a_search_takes_its_text_to_the_letter(book: Book) -> None:
@@ -131,6 +134,29 @@ async def test_a_search_takes_its_text_to_the_letter(book: Book) -> None:
             assert (await listed(client, "/log/search", keyword=keyword))["data"] == [], keyword
         own = await listed(client, "/log/self/search", keyword="100%_sure", page_size=1000)
         assert own["data"] == []
+
+
+async def test_a_search_is_within_what_else_is_asked_for(book: Book) -> None:
+    async with asked(book.routes) as client:
+        big = (await listed(client, "/log/search", keyword="big"))["data"]
+        for query in ({"username": "ann"}, {"token_name": "t1"}, {"channel": 1}, {"model_name": "big"}):
+            ((name, value),) = query.items()
+            page = await listed(client, "/log/search", keyword="big", **query)
+            assert page["data"] == [row for row in big if row[name] == value], query
+            assert page["total"] == len(page["data"]) > 0, query
+            assert await every(client, "/log/search", 2, keyword="big", **query) == page["data"], query
+            file = await client.get("/log/export", params={"keyword": "big", "format": "jsonl", **query})
+            assert [json.loads(line)["id"] for line in file.text.splitlines()] == [row["id"] for row in page["data"]]
+        late = big[3]["created_at"]
+        assert (await listed(client, "/log/search", keyword="big", start_timestamp=late))["data"] == big[:4]
+        for query in ({"model_name": "m"}, {"type": 1}, {"username": "nobody"}):
+            assert (await listed(client, "/log/search", keyword="big", **query))["data"] == [], query
+        sure = (await listed(client, "/log/search", keyword="100%_sure", type=5))["data"]
+        assert {row["type"] for row in sure} == {5}
+        assert len(sure) == 5
+        client.headers.update(as_(Role.COMMON, book.ann, "ann"))
+        own = (await listed(client, "/log/self/search", keyword="big", username="bob", channel=1))["data"]
+        assert {row["id"] for row in own} == {row["id"] for row in big if row["username"] == "ann"}
 
 
 async def test_members_see_their_own(book: Book) -> None:

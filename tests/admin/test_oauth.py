@@ -13,11 +13,13 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, Key, OKPKey
 from servers.prepared import Prepared
 
+from oneapi_asgi.admin import Admin
 from oneapi_asgi.desk.members import MemberChange, MemberDraft
 from oneapi_asgi.models import Secret
 
 from .issuer import CLIENT, SECRET, Issuer, key, sign, signed_by_secret, unsigned
 from .net import listening
+from .rig import Said
 from .visits import SITE, Scene, visited
 
 
@@ -112,6 +114,41 @@ async def test_a_state_that_is_over(scene: Scene) -> None:
 )  # fmt: skip
 async def test_nobody_is_sent_to_another_site(scene: Scene, next_: str) -> None:
     assert (await scene.signed_in(next=next_)).headers["location"] == "/"
+
+
+PAGE = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("next_", "onward"),
+    [("", "/?error=oauth_refused"), ("/tokens", "/tokens?error=oauth_refused"),
+     ("/logs?p=1#end", "/logs?p=1&error=oauth_refused#end"), ("//evil.example", "/?error=oauth_refused")],
+)  # fmt: skip
+async def test_a_browser_is_led_back_to_the_site_with_what_went_wrong(scene: Scene, next_: str, onward: str) -> None:
+    visit = scene.issuer.visited(await scene.start(next=next_))
+    answer = await scene.browser.get(
+        "/oauth/oidc", params={"state": visit["state"], "error": "access_denied"}, headers=PAGE
+    )
+    assert (answer.status_code, answer.headers["location"]) == (303, onward)
+    assert answer.headers["cache-control"] == "no-store"
+    assert scene.signed.members == []
+    answer = await scene.browser.get("/oauth/oidc", params=visit, headers=PAGE)  # it was used
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?error=state_invalid")
+    scene.options.values["OidcEnabled"] = False
+    answer = await scene.browser.get("/oauth/oidc/start", params={"next": "/logs"}, headers=PAGE)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/logs?error=provider_off")
+
+
+async def test_a_site_below_a_path_is_come_back_to(scene: Scene) -> None:
+    admin = Admin(scene.routes, doorkeeper=Said(), events=scene.events)
+    transport = httpx2.ASGITransport(app=admin, root_path="/llm/api")
+    async with httpx2.AsyncClient(transport=transport, base_url="http://gate.example") as browser:
+        sent = await browser.get("/llm/api/oauth/oidc/start")
+        visit = scene.issuer.visited(sent.headers["location"])
+        answer = await browser.get("/llm/api/oauth/oidc", params=visit)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/llm/")
+        answer = await browser.get("/llm/api/oauth/oidc", params=visit, headers=PAGE)
+        assert answer.headers["location"] == "/llm/?error=state_invalid"
 
 
 # G84: the person
@@ -270,6 +307,11 @@ async def test_what_is_not_set_up(scene: Scene, option: str, value: str | bool, 
     answer = await scene.browser.get("/oauth/oidc/start")
     assert (answer.status_code, answer.json()["code"]) == (503, code)
     assert (await scene.browser.get("/oauth/nowhere/start")).json()["code"] == "no_such_provider"
+
+
+async def test_who_owes_a_second_factor_is_led_to_where_it_is_asked_for(scene: Scene) -> None:
+    scene.signed.owes = True
+    assert (await scene.signed_in(next="/logs?p=1")).headers["location"] == "/logs?p=1&second_factor=required"
 
 
 async def test_closed_registration_and_disabled_users(scene: Scene) -> None:

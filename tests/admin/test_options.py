@@ -167,6 +167,20 @@ async def test_secrets_are_not_shown_and_not_written_down() -> None:
     assert "canary" not in repr(events.events)
 
 
+async def test_what_options_there_are_is_told_and_which_are_set() -> None:
+    kept = Kept(GitHubClientSecret="canary", SystemName="Here", SMTPPort="587")
+    async with asked(OptionRoutes(Options(kept), Shown()).routes()) as client:
+        answer = await client.get("/option/about")
+        assert "canary" not in answer.text
+        told = {row["key"]: row for row in answer.json()["data"]}
+        for role in (Role.COMMON, Role.ADMIN):
+            assert (await client.get("/option/about", headers=as_(role))).status_code == 403
+    assert told.keys() == OPTIONS.keys()
+    assert {name for name, row in told.items() if row["kept"]} == {"GitHubClientSecret", "SystemName", "ModelRatio"}
+    assert told["GitHubOAuthEnabled"]["requires"] == ["GitHubClientId", "GitHubClientSecret"]
+    assert (told["SMTPPort"]["most"], told["SMTPPort"]["default"], told["SystemName"]["most"]) == (65_535, "587", None)
+
+
 async def test_a_change_elsewhere_holds_after_a_while() -> None:
     now, kept = [0.0], Kept()
     options = Options(kept, clock=lambda: now[0])

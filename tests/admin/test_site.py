@@ -37,7 +37,13 @@ async def test_status() -> None:
         "<b>",
     )
     assert (said["oidc"], said["github_oauth"], said["quota_per_unit"]) == (True, False, 500_000)
+    assert (said["payment_currency"], said["payment_price"], said["payment_maximum"]) == ("USD", "1", 1_000)
     assert "canary" not in answer.text
+
+
+async def test_where_nothing_can_be_paid_there_is_no_currency() -> None:
+    async with asked(site().routes()) as client:
+        assert (await client.get("/status")).json()["data"]["payment_currency"] == ""
 
 
 @pytest.mark.parametrize(

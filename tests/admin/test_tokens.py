@@ -90,7 +90,7 @@ async def test_a_token_of_another_is_not_there(client: httpx2.AsyncClient) -> No
         assert (answer.status_code, answer.json()["code"]) == (404, "token_not_found"), path
     assert (await client.get("/token/all")).status_code == 403
     everybody = await client.get("/token/all?user_id=2", headers=as_(Role.ADMIN))
-    assert [row["id"] for row in everybody.json()["data"]] == [number]
+    assert [(row["id"], row["username"]) for row in everybody.json()["data"]] == [(number, "ann")]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from serving import COMMAND, free_port, serving
+from ports import free_port
+from serving import COMMAND, serving
 
 from oneapi_asgi.admin import Route
 from oneapi_asgi.administration import Administration

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Cast, Column, Connection, Integer, cast, column, text
 from sqlalchemy.ext.compiler import compiles
@@ -10,7 +10,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-__all__ = ["EpochDay", "Total", "members", "next_numbers", "set_next_number", "take_snapshot"]
+__all__ = ["EpochDay", "EpochHour", "Total", "members", "next_numbers", "set_next_number", "take_snapshot"]
 
 _SNAPSHOTS = {
     "postgresql": ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
@@ -46,22 +46,36 @@ def _total_of_halves(element: Total, compiler: SQLCompiler, **options: Any) -> s
     return f"(sum(({number}) >> 32) * 4294967296 + sum(({number}) & 4294967295))"
 
 
-class EpochDay(GenericFunction[int]):
-    """Which day (UTC) a moment belongs to, in days since 1970."""
+class _Epoch(GenericFunction[int]):
+    """Which span of so many ``seconds`` a moment belongs to, counted since 1970. No moment is before then."""
 
     type = Integer()
     inherit_cache = True
+    seconds: ClassVar[int]
 
 
-@compiles(EpochDay)
-def _epoch_day(element: EpochDay, compiler: SQLCompiler, **options: Any) -> str:
-    return f"floor(({compiler.process(element.clauses, **options)}) / 86400)"
+class EpochDay(_Epoch):
+    """Which day (UTC) a moment belongs to, in days since 1970."""
+
+    inherit_cache = True
+    seconds = 86_400
 
 
-@compiles(EpochDay, "sqlite")
-def _epoch_day_of_sqlite(element: EpochDay, compiler: SQLCompiler, **options: Any) -> str:
-    moment = compiler.process(element.clauses, **options)  # no moment is before 1970
-    return f"CAST(({moment}) / 86400 AS INTEGER)"
+class EpochHour(_Epoch):
+    """Which hour a moment belongs to, in hours since 1970."""
+
+    inherit_cache = True
+    seconds = 3_600
+
+
+@compiles(_Epoch)
+def _epoch(element: _Epoch, compiler: SQLCompiler, **options: Any) -> str:
+    return f"floor(({compiler.process(element.clauses, **options)}) / {element.seconds})"
+
+
+@compiles(_Epoch, "sqlite")
+def _epoch_of_sqlite(element: _Epoch, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CAST(({compiler.process(element.clauses, **options)}) / {element.seconds} AS INTEGER)"
 
 
 class _Members(GenericFunction[Any]):

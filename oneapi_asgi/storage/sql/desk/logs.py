@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, or_, select
 
 from ....desk.logs import CONSUME, KIND_OF_TYPE, MOST_COUNTED, LogPage, LogQuery, LogRow
+from ....models import CallRecord
 from ...records import Place, cursor_of, day_of, place_of
 from ..portable import Total
 from ..records import prune_records
+from ..rows import record_of
 from ..schema import daily_totals, records, tokens, users
 from ..store import SQLStorage
 from .logs_walk import Path, Span, count, merged, walk
@@ -47,7 +49,7 @@ _CALL = (
 
 
 class SQLLogs:
-    """``desk.logs.LogReader``."""
+    """``desk.logs.LogReader`` and ``desk.logs.CallReader``."""
 
     def __init__(self, storage: SQLStorage) -> None:
         self._storage = storage
@@ -64,6 +66,17 @@ class SQLLogs:
         while some := await self._storage.write(prune_records, before, _AT_ONCE):
             gone += some
         return gone
+
+    async def read_call(self, request_id: str, *, user_id: int | None = None) -> tuple[CallRecord, str] | None:
+        return await self._storage.read(_one_call, request_id, user_id)
+
+
+def _one_call(connection: Connection, request_id: str, user_id: int | None) -> tuple[CallRecord, str] | None:
+    found = connection.execute(select(records).where(records.c.id == request_id)).mappings().one_or_none()
+    if found is None or user_id not in (None, found["user_id"]):
+        return None
+    name = connection.scalar(select(users.c.name).where(users.c.id == found["user_id"]))
+    return record_of(found), name or ""
 
 
 def _list(connection: Connection, query: LogQuery, before: Place | None, counting: bool) -> LogPage:
@@ -158,6 +171,8 @@ def _call(row: RowMapping) -> LogRow:
         request_id=row["id"],
         elapsed_time=round(row["duration"] * 1000),
         is_stream=row["stream"],
+        status=row["status"],
+        reason=row["reason"],
     )
 
 

@@ -23,9 +23,18 @@ __all__ = ["SQLTokens"]
 
 _NET = accounts.c.balance - accounts.c.overdraft
 _FACTS = [column for column in tokens.columns if column.name not in ("digest", "quota", "deleted_at")]
-_TOKENS = select(
-    *_FACTS, accounts.c.id.label("cap"), _NET.label("left"), accounts.c.used, accounts.c.unlimited
-).join(accounts, and_(accounts.c.kind == "token", accounts.c.owner_id == tokens.c.id))  # fmt: skip
+_TOKENS = (
+    select(
+        *_FACTS,
+        users.c.name.label("user_name"),
+        accounts.c.id.label("cap"),
+        _NET.label("left"),
+        accounts.c.used,
+        accounts.c.unlimited,
+    )
+    .join(users, users.c.id == tokens.c.user_id)
+    .join(accounts, and_(accounts.c.kind == "token", accounts.c.owner_id == tokens.c.id))
+)
 _THERE = tokens.c.deleted_at.is_(None)
 _ORDERS: Mapping[TokenOrder, ColumnElement[Any]] = {
     "": tokens.c.id.desc(),
