@@ -1,0 +1,33 @@
+import type { Like } from "../like";
+import type { redemptions as english } from "../en/redemptions";
+
+export const redemptions: Like<typeof english> = {
+  add: "生成兑换码",
+  amount: "金额",
+  amountSays: "每个兑换码的额度。",
+  count: "数量",
+  created: "创建时间",
+  deleteSays: "删除后无法再兑换。",
+  deleteTitle: "删除兑换码 {{id}}（{{name}}）？",
+  deleted: "兑换码已删除。",
+  download: "下载为 .txt",
+  edit: "编辑兑换码 {{id}}",
+  empty: "没有兑换码",
+  emptySays: "生成兑换码并分发，兑换者即可获得相应额度。",
+  expired: "已过期",
+  expires: "过期时间",
+  expiresSays: "留空则永不过期。",
+  made_one: "{{count}} 个兑换码",
+  made_other: "{{count}} 个兑换码",
+  madeSays: "兑换码仅显示这一次，之后只保留摘要。请复制或下载。",
+  nameSays: "用途说明，兑换者看不到。",
+  none: "没有符合条件的兑换码，请更换名称或 ID。",
+  of: "兑换码 {{id}}",
+  redeemed: "兑换时间",
+  redeemedBy: "由 {{name}} 兑换",
+  says: "持有兑换码的人可以兑换相应额度。",
+  search: "名称或 ID",
+  shown: "我已保存",
+  title: "兑换码",
+  used: "已使用",
+};

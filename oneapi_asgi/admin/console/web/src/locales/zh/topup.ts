@@ -1,0 +1,32 @@
+import type { Like } from "../like";
+import type { topup as english } from "../en/topup";
+
+export const topup: Like<typeof english> = {
+  amount: "金额",
+  amountIn: "金额（{{currency}}）",
+  between: "{{least}} 至 {{most}}。",
+  buys: "可得 {{amount}} 额度。",
+  code: "兑换码",
+  credited: "到账额度",
+  history: "充值记录",
+  nothing: "还没有充值记录",
+  nothingSays: "兑换码、支付以及管理员充值会显示在这里。",
+  open: "待支付",
+  order: "下单",
+  ordered: "已下单",
+  orders: "购买额度",
+  paid: "已支付",
+  pay: "支付",
+  payElsewhere: "请按本站管理员说明的方式支付，并注明订单号 {{id}}。",
+  payNow: "立即支付 {{amount}} {{currency}}",
+  redeem: "兑换",
+  redeemed: "已到账 {{amount}}。",
+  redeemTitle: "使用兑换码",
+  says: "您的调用从这里扣费。",
+  shop: "获取兑换码",
+  spent: "已用额度：",
+  state: "状态",
+  title: "充值",
+  what: "说明",
+  when: "时间",
+};
