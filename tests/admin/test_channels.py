@@ -312,6 +312,32 @@ async def test_a_proxy_is_shown_without_its_password_and_led_nowhere_else(
     assert (await only(storage)).proxy == Secret("http://me:hunter2@relay.test:3128")
 
 
+@pytest.mark.parametrize(
+    ("param", "given"),
+    [
+        ("proxy", "http://********@relay.test:3129"),
+        ("proxy", "https://********@relay.test:3128"),
+        ("headers", {"x-token": "********"}),
+        ("headers", {"x-api-key": "********", "x-other": "********"}),
+    ],
+)
+async def test_what_is_shown_for_a_secret_is_kept_as_none(
+    client: httpx2.AsyncClient, storage: SQLStorage, param: str, given: object
+) -> None:
+    """Whoever corrects what stands around it has to say the secret again."""
+    secrets = {"headers": {"x-api-key": "hidden"}, "proxy": "http://me:hunter2@relay.test:3128"}
+    row = await made(client, base_url="https://relay.test/v1", **secrets)
+    before = await only(storage)
+    answer = await client.put("/channel/", json={"id": row["id"], param: given})
+    assert (answer.status_code, answer.json()["code"], answer.json()["param"]) == (400, "masked_secret", param)
+    anew = {"name": "b", "provider": "openai-compatible", "key": KEY, "base_url": "https://relay.test", param: given}
+    assert (await client.post("/channel/", json=anew)).json()["code"] == "masked_secret", "a new one has none to keep"
+    assert list(await storage.list_channels()) == [before]
+    both = {"headers": {"x-api-key": "********", "x-b": "1"}, "proxy": row["proxy"]}
+    await edited(client, row, **both)
+    assert (await only(storage)).headers == {"x-api-key": "hidden", "x-b": "1"}
+
+
 async def test_new_hosts_are_for_root(client: httpx2.AsyncClient, storage: SQLStorage) -> None:
     await made(client, name="root's", type=50, base_url="https://relay.test/v1")
     client.headers.update(ADMIN)
