@@ -23,7 +23,7 @@ export function App() {
     [queries],
   );
   if (me.isPending) return <Waiting />;
-  if (me.isError) {
+  if (me.data === undefined) {
     return (
       <Center mih="60vh" p="lg">
         <Failed error={me.error} again={me.refetch} />
@@ -31,12 +31,15 @@ export function App() {
     );
   }
   const user = me.data;
-  if (!user || user.must_change_password) {
+  const resets = at === "/user/reset"; // where a letter leads, which may be to another than who is signed in
+  if (!user || user.must_change_password || resets) {
     return (
       <Boundary at={at}>
         <Suspense fallback={<Waiting />}>
           <Switch>
-            {user ? null : PUBLIC.map(({ path, page: Shown }) => <Route key={path} path={path} component={Shown} />)}
+            {user && !resets
+              ? null
+              : PUBLIC.map(({ path, page: Shown }) => <Route key={path} path={path} component={Shown} />)}
             <Route component={user ? ChangeFirst : Login} />
           </Switch>
         </Suspense>
@@ -65,7 +68,7 @@ export function App() {
 }
 
 /** Pages that who has signed in is done with. */
-const LEFT = ["/login", "/register", "/reset", "/user/reset"];
+const LEFT = ["/login", "/register", "/reset"];
 
 function Home() {
   return <Redirect to="/" replace />;

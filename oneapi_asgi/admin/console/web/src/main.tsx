@@ -28,6 +28,7 @@ const queries = new QueryClient({
       staleTime: 5_000,
       retry: (count, error) => count < 2 && error instanceof Failure && (error.status === 0 || error.status >= 502),
     },
+    mutations: { gcTime: 0 }, // what was sent may be a password or a key
   },
 });
 

@@ -2,7 +2,7 @@ import { Group, Stack, Text, Title } from "@mantine/core";
 import { useDocumentTitle } from "@mantine/hooks";
 import type { ReactNode } from "react";
 
-import { useStatus } from "../session";
+import { useMe, useStatus } from "../session";
 
 interface Props {
   title: string;
@@ -14,6 +14,7 @@ interface Props {
 /** A page: its title, a line on what it is for, what can be done, and what there is. */
 export function Page({ title, says, actions, children }: Props) {
   const site = useStatus().data?.system_name || "oneapi_asgi";
+  useMe(); // with each page it is asked for anew what is left of a balance
   useDocumentTitle(`${title} · ${site}`);
   return (
     <Stack gap="lg">

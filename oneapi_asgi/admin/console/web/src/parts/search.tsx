@@ -1,9 +1,9 @@
 import { TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
-/** What is looked for; heeded once the typing pauses. `value` is what it begins with. */
+/** What is looked for; heeded once the typing pauses. It follows a `value` that was not typed here. */
 export function SearchInput({
   label,
   value,
@@ -14,7 +14,16 @@ export function SearchInput({
   onChange: (value: string) => void;
 }) {
   const [typed, setTyped] = useState(value);
-  const say = useDebouncedCallback(onChange, 300);
+  const said = useRef(value);
+  const say = useDebouncedCallback((text: string) => {
+    said.current = text;
+    onChange(text);
+  }, 300);
+  useEffect(() => {
+    if (value === said.current) return;
+    said.current = value;
+    setTyped(value);
+  }, [value]);
   return (
     <TextInput
       type="search"

@@ -49,6 +49,7 @@ export function DataTable<T>(props: Props<T>) {
   if (rows?.length === 0 && (!paging || paging.page === 0)) return <div className="panel">{empty}</div>;
   return (
     <div className="panel">
+      {error ? <Failed error={error} {...(again ? { again } : {})} /> : null}
       <section className="scroller" tabIndex={0} aria-label={label}>
         <Table highlightOnHover verticalSpacing="xs" horizontalSpacing="sm" className="cards" aria-busy={!rows}>
           <Head {...props} />

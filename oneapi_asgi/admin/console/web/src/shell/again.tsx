@@ -1,13 +1,14 @@
-import { Button, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Loader, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
 import { modals } from "@mantine/modals";
+import { useQuery } from "@tanstack/react-query";
 import i18next from "i18next";
 import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { api, ask } from "../api";
 import { useAct } from "../parts/act";
-import { Failed } from "../parts/failed";
-import { useMe } from "../session";
+import { Failed, tellFailure } from "../parts/failed";
+import { signOut, useMe } from "../session";
 
 let asked: Promise<boolean> | null = null;
 
@@ -33,10 +34,33 @@ export function askAgain(): Promise<boolean> {
 }
 
 function Again({ done }: { done: () => void }) {
-  const { t } = useTranslation();
   const user = useMe().data; // it stands outside of the page
-  const [value, setValue] = useState("");
   const byCode = user?.has_password === false;
+  const factor = useQuery({
+    queryKey: ["2fa"],
+    queryFn: () => ask(() => api.GET("/user/2fa/status")),
+    enabled: byCode,
+  });
+  if (!byCode) return <Confirm done={done} byCode={false} />;
+  if (factor.error) return <Failed error={factor.error} again={factor.refetch} />;
+  if (!factor.data) return <Loader />;
+  return factor.data.enabled ? <Confirm done={done} byCode /> : <SignInAnew />;
+}
+
+/** Whoever has nothing to confirm with here, but an account elsewhere, is known by signing in with that. */
+function SignInAnew() {
+  const { t } = useTranslation();
+  return (
+    <Stack>
+      <Text size="sm">{t("confirmBySignIn")}</Text>
+      <Button onClick={() => void signOut().catch(tellFailure)}>{t("signOut")}</Button>
+    </Stack>
+  );
+}
+
+function Confirm({ done, byCode }: { done: () => void; byCode: boolean }) {
+  const { t } = useTranslation();
+  const [value, setValue] = useState("");
   const confirm = useAct(
     () => ask(() => api.POST("/user/confirm", { body: byCode ? { code: value } : { password: value } })),
     { after: done, quiet: true },

@@ -11,6 +11,8 @@ export const common = {
   code: "Code",
   confirm: "Confirm",
   confirmByCode: "Give a code of your authenticator app once more.",
+  confirmBySignIn:
+    "You have neither a password nor a second factor here: sign in once more, then do this within ten minutes.",
   confirmByPassword: "Give your password once more. It is not asked for again for ten minutes.",
   confirmYou: "Confirm that it is you",
   copied: "Copied",

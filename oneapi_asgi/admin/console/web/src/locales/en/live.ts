@@ -13,6 +13,7 @@ export const live = {
   count: "Calls in flight",
   elsewhere: "in another process",
   elsewhereSays: "Another worker or replica has this call; what is known here is what is held for it.",
+  more: "{{number}} more are not shown: those above began last.",
   nothing: "No call in flight",
   nothingSays: "A call is here from when it begins until its last word. What is over stands in the logs.",
   past: "Calls in flight over the last {{count}} seconds",

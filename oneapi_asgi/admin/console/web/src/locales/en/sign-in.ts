@@ -33,6 +33,8 @@ export const signIn = {
   sendLink: "Send the link",
   setPassword: "Set the password",
   title: "Sign in",
+  turnstileFailed:
+    "Cloudflare Turnstile, which this site asks whether you are a person, cannot be loaded: allow challenges.cloudflare.com.",
   username: "User name or email",
   wasReset: "The password was set. Sign in with it.",
   with: "Go on with {{provider}}",

@@ -14,6 +14,7 @@ export const common: Like<typeof english> = {
   code: "验证码",
   confirm: "确认",
   confirmByCode: "请再次输入验证器应用中的验证码。",
+  confirmBySignIn: "您在此既没有密码也没有两步验证：请重新登录，并在十分钟内完成此操作。",
   confirmByPassword: "请再次输入密码，十分钟内不再询问。",
   confirmYou: "确认是您本人",
   copied: "已复制",

@@ -16,6 +16,7 @@ export const live: Like<typeof english> = {
   count: "进行中的调用",
   elsewhere: "在其他进程",
   elsewhereSays: "此调用由其他工作进程或副本处理；此处只知道为它预扣的额度。",
+  more: "另有 {{number}} 个未显示：以上为最近开始的请求。",
   nothing: "没有进行中的调用",
   nothingSays: "调用从开始到结束都会显示在这里，结束后请看日志。",
   past: "最近 {{count}} 秒进行中的调用数",

@@ -36,6 +36,7 @@ export const signIn: Like<typeof english> = {
   sendLink: "发送链接",
   setPassword: "设置密码",
   title: "登录",
+  turnstileFailed: "无法加载本站用于人机验证的 Cloudflare Turnstile：请允许 challenges.cloudflare.com。",
   username: "用户名或邮箱",
   wasReset: "密码已设置，请用它登录。",
   with: "使用 {{provider}} 继续",

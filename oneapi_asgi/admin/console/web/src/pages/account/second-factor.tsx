@@ -10,6 +10,7 @@ import { confirmed } from "../../parts/confirm";
 import { Snippet } from "../../parts/copy";
 import { download } from "../../parts/download";
 import { Failed } from "../../parts/failed";
+import { useFocusBack } from "../../parts/focus-back";
 import { Part } from "./part";
 
 const RENEWS = [["me"], ["2fa"]];
@@ -83,6 +84,7 @@ interface BeginProps {
 }
 
 function Begin({ setup, onClose, onDone }: BeginProps) {
+  useFocusBack();
   const { t } = useTranslation(["account", "common"]);
   const [code, setCode] = useState("");
   const enable = useAct(() => ask(() => api.POST("/user/2fa/enable", { body: { secret: setup.secret, code } })), {
@@ -123,10 +125,11 @@ function Begin({ setup, onClose, onDone }: BeginProps) {
 }
 
 function Codes({ codes, onClose }: { codes: string[]; onClose: () => void }) {
+  useFocusBack();
   const { t } = useTranslation(["account", "common"]);
   const text = codes.join("\n");
   return (
-    <Modal opened onClose={onClose} title={t("codes")}>
+    <Modal opened onClose={onClose} title={t("codes")} closeOnEscape={false} withCloseButton={false}>
       <Stack>
         <Text size="sm">{t("codesSay")}</Text>
         <Snippet value={text} what={t("codes")} />

@@ -238,7 +238,8 @@ export function NumberCell({
       onChange={(event) => setTyped(event.currentTarget.value)}
       onBlur={commit}
       onKeyDown={pressed}
-      disabled={channel.declared || save.isPending}
+      disabled={channel.declared}
+      readOnly={save.isPending} // a field that is disabled loses the focus
       className="inline-number"
     />
   );

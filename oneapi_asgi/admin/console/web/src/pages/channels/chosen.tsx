@@ -15,7 +15,7 @@ type Action = "enable" | "disable" | "delete";
 /** What can be done with many channels at once. */
 export function Chosen({ ids, clear }: { ids: number[]; clear: () => void }) {
   const { t } = useTranslation(["channels", "common"]);
-  const [editing, setEditing] = useState(false);
+  const [edited, setEdited] = useState<number[] | null>(null); // the same ones until it ends
   const count = ids.length;
   const act = useAct((action: Action) => ask(() => api.POST("/channel/batch", { body: { ids, action } })), {
     renews: [["channels"], ["health"]],
@@ -45,7 +45,7 @@ export function Chosen({ ids, clear }: { ids: number[]; clear: () => void }) {
         <Button {...button} leftSection={<IconPlayerPause size={14} />} onClick={() => all("disable")}>
           {t("common:disable")}
         </Button>
-        <Button {...button} leftSection={<IconPencil size={14} />} onClick={() => setEditing(true)}>
+        <Button {...button} leftSection={<IconPencil size={14} />} onClick={() => setEdited(ids)}>
           {t("batch.edit")}
         </Button>
         <TestMany ids={ids} />
@@ -56,7 +56,7 @@ export function Chosen({ ids, clear }: { ids: number[]; clear: () => void }) {
           {t("batch.clear")}
         </Button>
       </Group>
-      {editing ? <EditMany ids={ids} close={() => setEditing(false)} done={clear} /> : null}
+      {edited ? <EditMany ids={edited} close={() => setEdited(null)} done={clear} /> : null}
     </Paper>
   );
 }

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 
 import { api, ask, type Schemas } from "../../api";
+import { useKinds } from "../../parts/kinds";
 
 export type Channel = Schemas["ChannelRow"];
 export type ChannelEdit = Schemas["ChannelEdit"];
@@ -15,8 +16,6 @@ export const DISABLED = 2;
 /** What the administration's numbers of a status stand for: by hand, or shut off by the gateway. */
 export const STATUSES = { 1: "on", 2: "off", 3: "shut" } as const;
 
-const LONG = 300_000;
-
 /** An edit of keys that changes nothing; why one is off is said as the administration says it. */
 export const NO_KEYS_EDIT: Schemas["KeysEdit"] = {
   add: [],
@@ -26,27 +25,13 @@ export const NO_KEYS_EDIT: Schemas["KeysEdit"] = {
   reason: "switched off by hand",
 };
 
-/** The providers that a channel can be of. */
-export function useKinds(): readonly Kind[] | undefined {
-  return useQuery({
-    queryKey: ["kinds"],
-    queryFn: () => ask(() => api.GET("/channel/types")),
-    staleTime: LONG,
-  }).data;
-}
-
 export function useKindNames(): ReadonlyMap<string, string> {
-  const kinds = useKinds();
+  const kinds = useKinds().data;
   return useMemo(() => new Map(kinds?.map(({ provider, name }) => [provider, name])), [kinds]);
 }
 
 export function useTags(): readonly Schemas["TagRow"][] {
   const { data } = useQuery({ queryKey: ["channels", "tags"], queryFn: () => ask(() => api.GET("/channel/tags")) });
-  return data ?? [];
-}
-
-export function useGroupNames(): readonly string[] {
-  const { data } = useQuery({ queryKey: ["groups", "names"], queryFn: () => ask(() => api.GET("/group")) });
   return data ?? [];
 }
 
@@ -58,16 +43,6 @@ export function useHealth(): ReadonlyMap<number, Health> {
     refetchInterval: 5_000,
   });
   return useMemo(() => new Map(data?.map((row) => [row.id, row])), [data]);
-}
-
-/** The models that are known of each type of channel. */
-export function useKnownModels(): Readonly<Record<string, string[]>> {
-  const { data } = useQuery({
-    queryKey: ["models", "known"],
-    queryFn: () => ask(() => api.GET("/models")),
-    staleTime: LONG,
-  });
-  return data ?? {};
 }
 
 export function namesOf(text: string): string[] {

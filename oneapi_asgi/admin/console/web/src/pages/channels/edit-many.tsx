@@ -6,7 +6,9 @@ import { useTranslation } from "react-i18next";
 import { api, ask } from "../../api";
 import { useAct } from "../../parts/act";
 import { Failed } from "../../parts/failed";
-import { type ChannelEdit, useGroupNames, useTags } from "./data";
+import { useFocusBack } from "../../parts/focus-back";
+import { useGroupNames } from "../../parts/group-names";
+import { type ChannelEdit, useTags } from "./data";
 import { COUNT } from "./values";
 
 interface Values {
@@ -18,6 +20,7 @@ interface Values {
 
 /** Changes the same of many channels, one after another: the first that is refused ends it, and can be read. */
 export function EditMany({ ids, close, done }: { ids: readonly number[]; close: () => void; done: () => void }) {
+  useFocusBack();
   const { t } = useTranslation(["channels", "common"]);
   const groups = useGroupNames();
   const tags = useTags();

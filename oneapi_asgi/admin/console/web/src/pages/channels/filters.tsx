@@ -1,8 +1,10 @@
 import { Group, Select, type SelectProps } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 
+import { useGroupNames } from "../../parts/group-names";
+import { useKinds } from "../../parts/kinds";
 import { SearchInput } from "../../parts/search";
-import { STATUSES, useGroupNames, useKinds, useTags } from "./data";
+import { STATUSES, useTags } from "./data";
 
 export const FILTERS = ["keyword", "status", "provider", "group", "tag", "model"] as const;
 export type Filters = Record<(typeof FILTERS)[number], string>;
@@ -20,7 +22,7 @@ interface Props {
 
 export function FilterBar({ filters, set, order, setOrder }: Props) {
   const { t } = useTranslation(["channels", "common"]);
-  const kinds = useKinds();
+  const kinds = useKinds().data;
   const groups = useGroupNames();
   const tags = useTags();
   function picks(name: "status" | "provider" | "group" | "tag", label: string): SelectProps {

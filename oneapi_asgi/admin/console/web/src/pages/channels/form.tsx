@@ -9,11 +9,12 @@ import { Link, useLocation, useParams, useSearchParams } from "wouter";
 import { api, ask } from "../../api";
 import { useAct } from "../../parts/act";
 import { Failed, tellDone } from "../../parts/failed";
+import { useKinds } from "../../parts/kinds";
 import { Page } from "../../parts/page";
 import { useUnsaved } from "../../parts/unsaved";
 import { Access, type ChannelForm } from "./access";
 import { CredentialFields } from "./credentials";
-import { type Channel, type Kind, NO_KEYS_EDIT, singleModels, useKinds, useTags } from "./data";
+import { type Channel, type Kind, NO_KEYS_EDIT, singleModels, useTags } from "./data";
 import { KeyStates } from "./key-states";
 import { Models } from "./models";
 import { keysOf, shapeOf } from "./providers";
@@ -32,11 +33,13 @@ export default function ChannelPage() {
     queryKey: ["channels", "one", number],
     queryFn: () => ask(() => api.GET("/channel/{id}", { params: { path: { id: number } } })),
     enabled: id !== undefined && Number.isInteger(number),
+    refetchOnMount: "always",
   });
   const title = id === undefined ? t("add") : t("form.title", { name: found.data?.name ?? `#${id}` });
   // what was read for another look at it may have been changed since
   const read = found.data !== undefined && found.isFetchedAfterMount;
-  const ready = kinds !== undefined && (id === undefined || read);
+  const ready = kinds.data !== undefined && (id === undefined || read);
+  const failed = found.error ? found : kinds.error ? kinds : null;
   return (
     <Page
       title={title}
@@ -46,15 +49,15 @@ export default function ChannelPage() {
         </Button>
       }
     >
-      {found.error ? <Failed error={found.error} again={found.refetch} /> : null}
+      {failed ? <Failed error={failed.error} again={failed.refetch} /> : null}
       {ready ? (
         <Form
           key={`${id ?? "new"} ${saves}`}
           channel={found.data ?? null}
-          kinds={kinds}
+          kinds={kinds.data}
           saved={() => setSaves((count) => count + 1)}
         />
-      ) : found.error ? null : (
+      ) : failed ? null : (
         <Center mih={240}>
           <Loader aria-label={t("common:loading")} />
         </Center>

@@ -6,6 +6,7 @@ import { useTranslation } from "react-i18next";
 import { Link } from "wouter";
 
 import { api, list, type Schemas } from "../../api";
+import { useChosen } from "../../parts/chosen";
 import { Empty } from "../../parts/empty";
 import { Page } from "../../parts/page";
 import { useFilters, usePaging } from "../../parts/paging";
@@ -25,9 +26,7 @@ export default function Channels() {
   const { t } = useTranslation("channels");
   const [filters, setFilters] = useFilters(FILTERS);
   const paging = usePaging();
-  const [ids, setIds] = useState<Set<string | number>>(new Set());
   const [tested, setTested] = useState<Channel | null>(null);
-  const [cleared, setCleared] = useState(0);
   const columns = useColumns(setTested);
   const { status, tag, ...said } = filters;
   const query = {
@@ -43,15 +42,12 @@ export default function Channels() {
     queryFn: () => list(() => api.GET("/channel", { params: { query } })),
     placeholderData: keepPreviousData,
   });
+  const chosen = useChosen(channels.data?.rows, ({ id }) => id);
   const add = (
     <Button component={Link} href="/channels/new" leftSection={<IconPlus size={16} />}>
       {t("add")}
     </Button>
   );
-  function removeFilters() {
-    setFilters(NONE);
-    setCleared((count) => count + 1);
-  }
   const narrowed = Object.values(filters).some(Boolean);
   return (
     <Page
@@ -65,14 +61,13 @@ export default function Channels() {
       }
     >
       <FilterBar
-        key={cleared}
         filters={filters}
         set={setFilters}
         order={paging.order}
         setOrder={(order) => paging.set({ order, page: 0 })}
       />
       <RoundState />
-      {ids.size > 0 ? <Chosen ids={[...ids].map(Number)} clear={() => setIds(new Set())} /> : null}
+      {chosen.ids.size > 0 ? <Chosen ids={[...chosen.ids].map(Number)} clear={chosen.clear} /> : null}
       <DataTable
         label={t("title")}
         columns={columns}
@@ -82,14 +77,14 @@ export default function Channels() {
         paging={paging}
         error={channels.error}
         again={channels.refetch}
-        chosen={{ ids, set: setIds }}
+        chosen={chosen}
         empty={
           narrowed ? (
             <Empty
               icon={<IconPlugConnected />}
               title={t("nothing")}
               action={
-                <Button variant="default" onClick={removeFilters}>
+                <Button variant="default" onClick={() => setFilters(NONE)}>
                   {t("removeFilters")}
                 </Button>
               }

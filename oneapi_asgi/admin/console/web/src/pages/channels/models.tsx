@@ -5,8 +5,9 @@ import { useTranslation } from "react-i18next";
 
 import { api, ask } from "../../api";
 import { useAct } from "../../parts/act";
+import { useKnownModels } from "../../parts/models";
 import type { ChannelForm } from "./access";
-import { type Channel, type Kind, singleModels, useKnownModels } from "./data";
+import { type Channel, type Kind, singleModels } from "./data";
 import { OfferedDialog } from "./offered";
 import { keysOf, shapeOf } from "./providers";
 import { PairRows } from "./rows";

@@ -4,6 +4,7 @@ import { useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { number } from "../../format";
+import { useFocusBack } from "../../parts/focus-back";
 
 const MOST_SHOWN = 200;
 
@@ -16,6 +17,7 @@ interface Props {
 
 /** What the upstream lists, to choose from; those that are chosen already are. What it does not list stays. */
 export function OfferedDialog({ offered, present, take, close }: Props) {
+  useFocusBack();
   const { t } = useTranslation(["channels", "common"]);
   const [typed, setTyped] = useState("");
   const [chosen, setChosen] = useState<ReadonlySet<string>>(

@@ -1,8 +1,9 @@
 import { JsonInput, MultiSelect, NumberInput, Select, SimpleGrid, TagsInput, Textarea, TextInput } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 
+import { useGroupNames } from "../../parts/group-names";
 import { type ChannelForm, OptionField } from "./access";
-import { type Kind, useGroupNames } from "./data";
+import type { Kind } from "./data";
 import { COMMON_OPTIONS } from "./providers";
 import { PairRows } from "./rows";
 import { COUNT } from "./values";

@@ -8,10 +8,12 @@ import { api, ask, type Schemas } from "../../api";
 import { number } from "../../format";
 import { useAct } from "../../parts/act";
 import { Failed } from "../../parts/failed";
+import { useFocusBack } from "../../parts/focus-back";
 import { type Channel, namesOf, singleModels } from "./data";
 
 /** One small request through a channel, and what came of it. */
 export function TestDialog({ channel, close }: { channel: Channel; close: () => void }) {
+  useFocusBack();
   const { t } = useTranslation(["channels", "common"]);
   const models = singleModels(namesOf(channel.models));
   const [model, setModel] = useState(channel.test_model || models[0] || "");

@@ -91,7 +91,7 @@ function Change({ figure, now, before }: { figure: Figure; now: number | null; b
   if (now === null || before === null || before === 0) {
     return (
       <Text size="xs" c="dimmed">
-        {before === null || before === 0 ? t("nothingBefore") : t("before", { value: figure.show(before) })}
+        {before === null ? t("nothingBefore") : t("before", { value: figure.show(before) })}
       </Text>
     );
   }

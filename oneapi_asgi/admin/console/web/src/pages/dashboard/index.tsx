@@ -26,6 +26,7 @@ export default function Dashboard() {
   const tops = useTops(asked);
   const admin = useIsAdmin();
   const rows = overTime.data;
+  const late = overTime.isPlaceholderData; // of what was asked for before
   const { values } = asked;
   return (
     <Page
@@ -50,21 +51,23 @@ export default function Dashboard() {
           tops.map(({ data }) => data),
         )}
       />
-      <Cards now={rows && sum(rows)} before={before.data && sum(before.data)} />
-      {overTime.error ? <Failed error={overTime.error} again={overTime.refetch} /> : null}
-      {rows?.length === 0 ? (
-        <Start
-          narrowed={[values.model, values.user, values.token, values.channel].some(Boolean)}
-          widen={() => asked.set({ model: "", user: "", token: "", channel: "" })}
-        />
-      ) : (
-        <Stack gap="lg">
-          <Suspense fallback={<Skeleton height={280} />}>
-            {rows ? <Charts rows={rows} asked={asked} /> : <Skeleton height={280} />}
-          </Suspense>
-          <Tops asked={asked} found={tops} />
-        </Stack>
-      )}
+      <Stack gap="lg" className={late ? "late" : ""} aria-busy={late}>
+        <Cards now={rows && sum(rows)} before={before.data && sum(before.data)} />
+        {overTime.error ? <Failed error={overTime.error} again={overTime.refetch} /> : null}
+        {rows?.length === 0 ? (
+          <Start
+            narrowed={[values.model, values.user, values.token, values.channel].some(Boolean)}
+            widen={() => asked.set({ model: "", user: "", token: "", channel: "" })}
+          />
+        ) : (
+          <Stack gap="lg">
+            <Suspense fallback={<Skeleton height={280} />}>
+              {rows ? <Charts rows={rows} asked={asked} /> : <Skeleton height={280} />}
+            </Suspense>
+            <Tops asked={asked} found={tops} />
+          </Stack>
+        )}
+      </Stack>
     </Page>
   );
 }

@@ -13,7 +13,7 @@ export function Start({ narrowed, widen }: { narrowed: boolean; widen: () => voi
   const { t } = useTranslation("dashboard");
   const admin = useIsAdmin();
   const channels = useQuery({
-    queryKey: ["channel", "any"],
+    queryKey: ["channels", "any"],
     queryFn: () => list(() => api.GET("/channel", { params: { query: { page_size: 1 } } })),
     enabled: admin,
   });

@@ -6,9 +6,11 @@ import { api, ask, type Schemas } from "../../api";
 import { useAct } from "../../parts/act";
 import { atField } from "../../parts/at-field";
 import { Failed } from "../../parts/failed";
+import { useFocusBack } from "../../parts/focus-back";
 
 /** Says what a group pays. */
 export function GroupForm({ group, close }: { group: Schemas["GroupRow"] | null; close: () => void }) {
+  useFocusBack();
   const { t } = useTranslation(["groups", "common"]);
   const form = useForm<{ name: string; ratio: number | string; note: string }>({
     initialValues: { name: group?.name ?? "", ratio: group?.ratio ?? "1", note: group?.note ?? "" },

@@ -8,7 +8,6 @@ import { useTranslation } from "react-i18next";
 import { api, ask } from "../../api";
 import { number } from "../../format";
 import { Empty } from "../../parts/empty";
-import { Failed } from "../../parts/failed";
 import { Page } from "../../parts/page";
 import { DataTable } from "../../parts/table";
 import { useIsAdmin } from "../../session";
@@ -17,6 +16,8 @@ import { Sparkline } from "./sparkline";
 
 const SECOND = 1000;
 const REMEMBERED = 120;
+/** Rows that are drawn, five times a second. */
+const MOST = 200;
 
 /** The calls in flight, asked for each second while somebody looks. */
 export default function Live() {
@@ -40,7 +41,7 @@ export default function Live() {
               {t("count")}
             </Text>
             <Group gap="xs">
-              <Text fz={26} fw={650} className="figure" role="status">
+              <Text fz={26} fw={650} className="figure">
                 {rows ? number(rows.length) : "–"}
               </Text>
               {rows?.length ? <States rows={rows} /> : null}
@@ -49,11 +50,10 @@ export default function Live() {
           <Sparkline values={past} most={REMEMBERED} label={t("past", { count: REMEMBERED })} />
         </Group>
       </section>
-      {found.error && rows ? <Failed error={found.error} /> : null}
       <DataTable
         label={t("title")}
         columns={columns(t, admin, now)}
-        rows={rows}
+        rows={rows?.slice(0, MOST)}
         id={(row) => row.request_id}
         error={found.error}
         again={found.refetch}
@@ -63,6 +63,11 @@ export default function Live() {
           </Empty>
         }
       />
+      {rows && rows.length > MOST ? (
+        <Text size="sm" c="dimmed">
+          {t("more", { number: number(rows.length - MOST) })}
+        </Text>
+      ) : null}
     </Page>
   );
 }

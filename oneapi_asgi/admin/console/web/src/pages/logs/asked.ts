@@ -82,7 +82,7 @@ export function exported(asked: Asked, format: (typeof FORMATS)[number]): string
 export function useChannelNames(): ReadonlyMap<number, string> {
   const admin = useIsAdmin();
   const { data } = useQuery({
-    queryKey: ["channel", "names"],
+    queryKey: ["channels", "names"],
     queryFn: () => list(() => api.GET("/channel", { params: { query: { page_size: 1000 } } })),
     enabled: admin,
     staleTime: 60_000,

@@ -1,8 +1,7 @@
 import { Select, SimpleGrid } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 
-import { api, ask } from "../../api";
+import { useModels } from "../../parts/models";
 import { Times } from "../../parts/times";
 import { Typed } from "../../parts/typed";
 import { type Asked, TYPES } from "./asked";
@@ -10,11 +9,7 @@ import { type Asked, TYPES } from "./asked";
 export function Filters({ asked, channels }: { asked: Asked; channels: ReadonlyMap<number, string> }) {
   const { t } = useTranslation("logs");
   const { values, set, admin } = asked;
-  const models = useQuery({
-    queryKey: ["available_models"],
-    queryFn: () => ask(() => api.GET("/user/available_models")),
-    staleTime: 60_000,
-  });
+  const models = useModels();
   const types = Object.entries(TYPES).map(([value, name]) => ({ value, label: t(`type.${name}`) }));
   return (
     <SimpleGrid cols={{ base: 2, sm: 3, md: 4, lg: admin ? 7 : 5 }} spacing="sm">

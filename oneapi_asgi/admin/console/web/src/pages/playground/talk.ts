@@ -1,4 +1,4 @@
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { api, ask } from "../../api";
 import { type Answer, chat, type Turn } from "./chat";
@@ -35,6 +35,7 @@ export function useTalk(keyOf: () => Promise<string>) {
   const [turns, setTurns] = useState<Shown[]>([]);
   const running = useRef<AbortController | null>(null);
   const last = useRef(0);
+  useEffect(() => () => running.current?.abort(), []); // whoever goes pays for no more of it
 
   function change(id: number, part: Partial<Shown>) {
     setTurns((before) => before.map((turn) => (turn.id === id ? { ...turn, ...part } : turn)));

@@ -40,7 +40,8 @@ export function All() {
       ),
     placeholderData: keepPreviousData,
   });
-  const columns = useColumns(root ? (price) => setOpened({ what: "edit", price }) : undefined);
+  const details = (price: Price) => setOpened({ what: "details", price });
+  const columns = useColumns(details, root ? (price) => setOpened({ what: "edit", price }) : undefined);
   return (
     <>
       <Group gap="sm" justify="space-between">
@@ -80,7 +81,7 @@ export function All() {
         paging={paging}
         error={prices.error}
         again={prices.refetch}
-        onOpen={(price) => setOpened({ what: "details", price })}
+        onOpen={details}
         empty={
           <Empty icon={<IconReportMoney />} title={t("empty")}>
             {t(keyword || own ? "none" : "emptyAll")}

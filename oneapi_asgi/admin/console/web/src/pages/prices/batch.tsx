@@ -6,6 +6,7 @@ import { useTranslation } from "react-i18next";
 import { api, ask, type Schemas } from "../../api";
 import { useAct } from "../../parts/act";
 import { Failed, tellDone } from "../../parts/failed";
+import { useFocusBack } from "../../parts/focus-back";
 import { type Read, readTable, type Wrong } from "./table";
 
 function told(wrong: Wrong, t: TFunction<"prices">): string {
@@ -16,6 +17,7 @@ function told(wrong: Wrong, t: TFunction<"prices">): string {
 
 /** Sets many prices, from a table that was written or pasted. */
 export function BatchForm({ close }: { close: () => void }) {
+  useFocusBack();
   const { t } = useTranslation("prices");
   const [text, setText] = useState("");
   const [wrong, setWrong] = useState<Wrong[]>([]);

@@ -1,4 +1,4 @@
-import { ActionIcon, Avatar, Badge, Group, Text, Tooltip } from "@mantine/core";
+import { ActionIcon, Anchor, Avatar, Badge, Group, Text, Tooltip } from "@mantine/core";
 import { IconArrowBackUp, IconEdit } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 
@@ -11,11 +11,11 @@ import { hasPrice, isFree, type Part, PARTS, type Price, vendorOf } from "./part
 
 const SHOWN: readonly Part[] = ["input", "output", "cache_read", "cache_write"];
 
-/** `edit` is for who may set prices. */
-export function useColumns(edit?: (price: Price) => void): Column<Price>[] {
+/** `open` shows all of a price; `edit` is for who may set prices. */
+export function useColumns(open: (price: Price) => void, edit?: (price: Price) => void): Column<Price>[] {
   const { t } = useTranslation("prices");
   const columns: Column<Price>[] = [
-    { key: "model", title: t("model"), cell: (price) => <Model price={price} /> },
+    { key: "model", title: t("model"), cell: (price) => <Model price={price} open={open} /> },
     ...SHOWN.map((part): Column<Price> => ({
       key: part,
       title: t(`part.${part}`),
@@ -32,7 +32,8 @@ export function useColumns(edit?: (price: Price) => void): Column<Price>[] {
   ];
 }
 
-function Model({ price: { model } }: { price: Price }) {
+function Model({ price, open }: { price: Price; open: (price: Price) => void }) {
+  const { model } = price;
   const vendor = vendorOf(model);
   return (
     <Group gap="xs" wrap="nowrap">
@@ -41,9 +42,19 @@ function Model({ price: { model } }: { price: Price }) {
           {vendor?.name[0] ?? "·"}
         </Avatar>
       </Tooltip>
-      <Text span inherit fw={500} miw={0} className="anywhere">
+      <Anchor
+        component="button"
+        type="button"
+        inherit
+        fw={500}
+        ta="left"
+        c="inherit"
+        miw={0}
+        className="anywhere"
+        onClick={() => open(price)}
+      >
         {model}
-      </Text>
+      </Anchor>
     </Group>
   );
 }

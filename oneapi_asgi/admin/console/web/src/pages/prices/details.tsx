@@ -3,11 +3,13 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { exactMoney, money, number } from "../../format";
+import { useFocusBack } from "../../parts/focus-back";
 import { Source } from "./columns";
 import { type Count, costOf, hasPrice, type Parts, PARTS, type Price } from "./parts";
 
 /** All of a price, and what a call costs by it. */
 export function Details({ price, close }: { price: Price; close: () => void }) {
+  useFocusBack();
   const { t } = useTranslation("prices");
   const priced = hasPrice(price);
   return (

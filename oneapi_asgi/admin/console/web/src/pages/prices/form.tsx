@@ -21,6 +21,7 @@ import { api, ask } from "../../api";
 import { useAct } from "../../parts/act";
 import { atField } from "../../parts/at-field";
 import { Failed } from "../../parts/failed";
+import { useFocusBack } from "../../parts/focus-back";
 import { Preview } from "./details";
 import { type Part, type Parts, PARTS, type Price } from "./parts";
 
@@ -78,6 +79,7 @@ function missing(values: Values, says: string): Record<string, string> {
 
 /** Sets the price of a model, or of all that a glob names. */
 export function PriceForm({ price, close }: { price: Price | null; close: () => void }) {
+  useFocusBack();
   const { t } = useTranslation(["prices", "common"]);
   const form = useForm<Values>({
     initialValues: valuesOf(price),

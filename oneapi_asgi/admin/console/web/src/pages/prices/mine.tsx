@@ -28,7 +28,7 @@ export function Mine() {
   const paging = usePaging("", 50);
   const [opened, setOpened] = useState<Price | null>(null);
   const pricing = useQuery({ queryKey: ["pricing"], queryFn: () => ask(() => api.GET("/pricing")) });
-  const columns = useColumns().map((column): Column<Price> => {
+  const columns = useColumns(setOpened).map((column): Column<Price> => {
     const sorted = column.key === "input" || column.key === "output";
     return sorted ? Object.assign(column, { sorted: "ascending" }) : column;
   });

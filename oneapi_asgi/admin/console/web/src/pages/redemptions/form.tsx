@@ -9,6 +9,7 @@ import { useAct } from "../../parts/act";
 import { atField } from "../../parts/at-field";
 import { DollarsInput } from "../../parts/dollars";
 import { Failed } from "../../parts/failed";
+import { useFocusBack } from "../../parts/focus-back";
 
 interface Values {
   name: string;
@@ -35,6 +36,7 @@ async function make(body: { name: string; quota: number; expired_time: number; c
 
 /** Makes codes, or changes one that nobody has redeemed. */
 export function CodeForm({ code, made, close }: Props) {
+  useFocusBack();
   const { t } = useTranslation(["redemptions", "common"]);
   const form = useForm<Values>({
     initialValues: {

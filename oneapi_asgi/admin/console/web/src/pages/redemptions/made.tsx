@@ -4,9 +4,11 @@ import { useTranslation } from "react-i18next";
 
 import { useCopying } from "../../parts/copying";
 import { download } from "../../parts/download";
+import { useFocusBack } from "../../parts/focus-back";
 
 /** Codes that were made, shown this once: it is not closed by accident. */
 export function Made({ name, codes, close }: { name: string; codes: string[]; close: () => void }) {
+  useFocusBack();
   const { t } = useTranslation(["redemptions", "common"]);
   const { copied, copy } = useCopying();
   const text = codes.join("\n");

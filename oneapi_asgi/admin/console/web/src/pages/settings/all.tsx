@@ -7,6 +7,7 @@ import { Failure } from "../../api";
 import { useAct } from "../../parts/act";
 import { Empty } from "../../parts/empty";
 import { Failed } from "../../parts/failed";
+import { useFocusBack } from "../../parts/focus-back";
 import { useFilters } from "../../parts/paging";
 import { SearchInput } from "../../parts/search";
 import { type Column, DataTable } from "../../parts/table";
@@ -94,6 +95,7 @@ function EditButton({ option, edit }: { option: Option; edit: (option: Option) =
 }
 
 function Edit({ option, close }: { option: Option; close: () => void }) {
+  useFocusBack();
   const { t } = useTranslation(["settings", "common"]);
   const [value, setValue] = useState<string | null>(option.kind === "secret" ? null : option.value);
   const save = useAct((next: string) => setOption(option.key, next), {

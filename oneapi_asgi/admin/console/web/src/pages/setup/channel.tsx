@@ -1,7 +1,6 @@
 import { Alert, Button, Group, PasswordInput, Select, Stack, TagsInput, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { IconCheck, IconPlugConnected } from "@tabler/icons-react";
-import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -9,6 +8,8 @@ import { api, ask, Failure, type Schemas } from "../../api";
 import { span } from "../../format";
 import { useAct } from "../../parts/act";
 import { Failed } from "../../parts/failed";
+import { useKinds } from "../../parts/kinds";
+import { useKnownModels } from "../../parts/models";
 
 type Kind = Schemas["KindRow"];
 type Tested = Schemas["TestRow"];
@@ -37,12 +38,12 @@ function useChannelForm() {
 /** The first channel: saved, then tested at once; what fails can be corrected and tested again. */
 export function ChannelStep({ onDone }: { onDone: (model: string) => void }) {
   const { t } = useTranslation("setup");
-  const kinds = useQuery({ queryKey: ["channel", "types"], queryFn: () => ask(() => api.GET("/channel/types")) });
+  const kinds = useKinds();
   const [saved, setSaved] = useState<number>();
   const form = useChannelForm();
   const { values } = form;
   const kind = kinds.data?.find(({ provider }) => provider === values.provider);
-  const known = useQuery({ queryKey: ["models"], queryFn: () => ask(() => api.GET("/models")) });
+  const known = useKnownModels();
   const access = {
     provider: values.provider,
     key: values.key,
@@ -70,7 +71,7 @@ export function ChannelStep({ onDone }: { onDone: (model: string) => void }) {
       const { id } = row;
       return ask(() => api.POST("/channel/test/{id}", { params: { path: { id } } }));
     },
-    { quiet: true, renews: [["channel"]] },
+    { quiet: true, renews: [["channels"]] },
   );
   const tested = save.data;
   return (
@@ -112,7 +113,7 @@ export function ChannelStep({ onDone }: { onDone: (model: string) => void }) {
             flex={1}
             label={t("channel.models")}
             description={t("channel.modelsSay")}
-            data={known.data?.[String(kind?.type ?? 0)] ?? []}
+            data={known[String(kind?.type ?? 0)] ?? []}
             maxDropdownHeight={240}
             clearable
             {...form.getInputProps("models")}

@@ -17,7 +17,7 @@ export function SetupHint() {
 function Hint() {
   const { t } = useTranslation("setup");
   const channels = useQuery({
-    queryKey: ["channel", "any"],
+    queryKey: ["channels", "any"],
     queryFn: () => list(() => api.GET("/channel", { params: { query: { page_size: 1 } } })),
   });
   if (channels.data?.total !== 0) return null;

@@ -22,6 +22,11 @@ export default function Login() {
       {...(owed ? { says: t("secondSays") } : {})}
       below={
         <Group gap="lg">
+          {owed ? (
+            <Anchor component="button" type="button" onClick={() => setOwed(false)}>
+              {t("back")}
+            </Anchor>
+          ) : null}
           {status?.register_enabled ? (
             <Anchor component={Link} href="/register">
               {t("register")}

@@ -8,6 +8,7 @@ import { useLocation, useSearch } from "wouter";
 import { api, ask } from "../../api";
 import { useAct } from "../../parts/act";
 import { Failed, tellDone } from "../../parts/failed";
+import { leave, useMe } from "../../session";
 import { Frame } from "./frame";
 import { Back } from "./register";
 import { useTurnstile } from "./turnstile";
@@ -65,6 +66,7 @@ function Forgotten() {
 function Anew({ email, token }: { email: string; token: string }) {
   const { t } = useTranslation("signIn");
   const [, go] = useLocation();
+  const me = useMe().data;
   const form = useForm({
     initialValues: { password: "", repeated: "" },
     validate: { repeated: (value, values) => (value === values.password ? null : t("differs")) },
@@ -74,7 +76,8 @@ function Anew({ email, token }: { email: string; token: string }) {
     quiet: true,
     after: () => {
       tellDone(t("wasReset"));
-      go("/login", { replace: true });
+      if (me) leave();
+      else go("/login", { replace: true });
     },
   });
   return (

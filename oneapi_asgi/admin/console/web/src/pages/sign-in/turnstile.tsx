@@ -1,8 +1,10 @@
 import { useMantineColorScheme } from "@mantine/core";
 import { useCallbackRef } from "@mantine/hooks";
+import i18next from "i18next";
 import { useEffect, useRef, useState } from "react";
 
 import { language } from "../../i18n";
+import { Failed } from "../../parts/failed";
 import { useStatus } from "../../session";
 
 const SCRIPT = "https://challenges.cloudflare.com/turnstile/v0/api.js?render=explicit";
@@ -24,11 +26,11 @@ function load(): Promise<Widget> {
     const script = document.createElement("script");
     script.src = SCRIPT;
     script.addEventListener("load", () =>
-      globalThis.turnstile ? resolve(globalThis.turnstile) : reject(new Error("Turnstile is not there.")),
+      globalThis.turnstile ? resolve(globalThis.turnstile) : reject(new Error(i18next.t("signIn:turnstileFailed"))),
     );
     script.addEventListener("error", () => {
       loading = undefined;
-      reject(new Error("Turnstile could not be loaded."));
+      reject(new Error(i18next.t("signIn:turnstileFailed")));
     });
     document.head.append(script);
   });
@@ -60,6 +62,7 @@ function Challenge({ siteKey, onToken }: { siteKey: string; onToken: (token: str
   const holder = useRef<HTMLDivElement>(null);
   const { colorScheme } = useMantineColorScheme();
   const told = useCallbackRef(onToken);
+  const [failed, setFailed] = useState<unknown>(null);
   useEffect(() => {
     let remove = () => {};
     let gone = false;
@@ -73,11 +76,11 @@ function Challenge({ siteKey, onToken }: { siteKey: string; onToken: (token: str
         "expired-callback": () => told(""),
       });
       remove = () => widget.remove(id);
-    });
+    }, setFailed);
     return () => {
       gone = true;
       remove();
     };
   }, [siteKey, colorScheme, told]);
-  return <div ref={holder} />;
+  return failed === null ? <div ref={holder} /> : <Failed error={failed} again={() => location.reload()} />;
 }

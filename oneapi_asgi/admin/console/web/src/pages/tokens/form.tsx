@@ -3,7 +3,6 @@ import "dayjs/locale/zh-cn";
 import { Button, Group, Modal, NumberInput, Select, Stack, Switch, TagsInput, TextInput } from "@mantine/core";
 import { DateTimePicker } from "@mantine/dates";
 import { useForm } from "@mantine/form";
-import { useQuery } from "@tanstack/react-query";
 import dayjs from "dayjs";
 import { useTranslation } from "react-i18next";
 
@@ -14,6 +13,8 @@ import { useAct } from "../../parts/act";
 import { atField } from "../../parts/at-field";
 import { DollarsInput } from "../../parts/dollars";
 import { Failed } from "../../parts/failed";
+import { useFocusBack } from "../../parts/focus-back";
+import { useGroupNames } from "../../parts/group-names";
 import { useModels } from "../../parts/models";
 import { useIsAdmin, useUser } from "../../session";
 
@@ -48,6 +49,7 @@ interface Props {
 }
 
 export default function TokenForm({ token, onClose, onMade }: Props) {
+  useFocusBack();
   const { t } = useTranslation(["tokens", "common"]);
   const models = useModels();
   const form = useForm({
@@ -214,9 +216,9 @@ function GroupPick({ present, ...input }: { present: string }) {
   const { t } = useTranslation(["tokens", "common"]);
   const admin = useIsAdmin();
   const own = useUser().group;
-  const groups = useQuery({ queryKey: ["group"], queryFn: () => ask(() => api.GET("/group")), enabled: admin });
+  const groups = useGroupNames(admin);
   if (!admin && !present) return null;
-  const names = [...new Set([...(groups.data ?? []), ...(present ? [present] : [])])];
+  const names = [...new Set([...groups, ...(present ? [present] : [])])];
   return (
     <Select
       label={t("group")}

@@ -1,5 +1,5 @@
-import { Badge, Button, Group, Select, Switch, Text, TextInput, Tooltip } from "@mantine/core";
-import { useDebouncedCallback, useDebouncedValue } from "@mantine/hooks";
+import { Badge, Button, Group, Select, Switch, Text, Tooltip } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
 import { IconKey, IconPlus, IconSearch } from "@tabler/icons-react";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useState } from "react";
@@ -12,6 +12,7 @@ import { Moment } from "../../parts/moment";
 import { Money } from "../../parts/money";
 import { Page } from "../../parts/page";
 import { useFilters, usePaging } from "../../parts/paging";
+import { SearchInput } from "../../parts/search";
 import { type Column, DataTable } from "../../parts/table";
 import { useIsAdmin, useUser } from "../../session";
 import { Actions } from "./actions";
@@ -51,7 +52,7 @@ export default function Tokens() {
   return (
     <Page title={t("title")} says={t("says")} actions={add}>
       <Group gap="sm">
-        <Keyword value={filters.keyword} set={(keyword) => setFilters({ keyword })} />
+        <SearchInput label={t("byName")} value={filters.keyword} onChange={(keyword) => setFilters({ keyword })} />
         {admin ? (
           <Switch
             label={t("everybody")}
@@ -226,22 +227,6 @@ function Limits({ token }: { token: Token }) {
         </Tooltip>
       ))}
     </Group>
-  );
-}
-
-function Keyword({ value, set }: { value: string; set: (value: string) => void }) {
-  const { t } = useTranslation(["tokens", "common"]);
-  const later = useDebouncedCallback(set, 300);
-  return (
-    <TextInput
-      aria-label={t("byName")}
-      placeholder={t("byName")}
-      leftSection={<IconSearch size={16} aria-hidden />}
-      defaultValue={value}
-      onChange={(event) => later(event.currentTarget.value)}
-      w={{ base: "100%", xs: 240 }}
-      type="search"
-    />
   );
 }
 

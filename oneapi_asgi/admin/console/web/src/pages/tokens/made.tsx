@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 
 import type { Schemas } from "../../api";
 import { Snippet } from "../../parts/copy";
+import { useFocusBack } from "../../parts/focus-back";
 import { useModels } from "../../parts/models";
 import { useStatus } from "../../session";
 import { FORMATS, written } from "./clients";
@@ -13,6 +14,7 @@ type Token = Schemas["TokenRow"];
 
 /** The only time that a key is shown, in the forms that clients take. */
 export function Made({ token, onClose }: { token: Token; onClose: () => void }) {
+  useFocusBack();
   const { t } = useTranslation(["tokens", "common"]);
   const chat = useStatus().data?.chat_link ?? "";
   const models = useModels();
@@ -21,7 +23,14 @@ export function Made({ token, onClose }: { token: Token; onClose: () => void }) 
   const [picked, setPicked] = useState("");
   const model = picked || names[0] || "gpt-4o-mini";
   return (
-    <Modal opened onClose={onClose} title={t("made.title", { name: token.name })} size="lg">
+    <Modal
+      opened
+      onClose={onClose}
+      title={t("made.title", { name: token.name })}
+      size="lg"
+      closeOnEscape={false}
+      withCloseButton={false}
+    >
       <Stack>
         <Alert color="orange" icon={<IconAlertTriangle aria-hidden />}>
           {t("made.once")}

@@ -9,7 +9,7 @@ import { api, ask, type Schemas } from "../../api";
 import { useAct } from "../../parts/act";
 import { confirmed } from "../../parts/confirm";
 import { tellDone } from "../../parts/failed";
-import { useGroupNames } from "./groups";
+import { useGroupNames } from "../../parts/group-names";
 
 type Deed = { action: "enable" | "disable" | "delete" } | { action: "group"; group: string };
 

@@ -8,8 +8,9 @@ import { useAct } from "../../parts/act";
 import { atField } from "../../parts/at-field";
 import { DollarsInput } from "../../parts/dollars";
 import { Failed } from "../../parts/failed";
+import { useFocusBack } from "../../parts/focus-back";
+import { useGroupNames } from "../../parts/group-names";
 import { useIsRoot, type User, useUser } from "../../session";
-import { useGroupNames } from "./groups";
 import { ROLES } from "./roles";
 
 interface Values {
@@ -86,6 +87,7 @@ function changesOf(before: Values, values: Values) {
 
 /** Makes a user, or changes one. */
 export function UserForm({ user, close }: { user: User | null; close: () => void }) {
+  useFocusBack();
   const { t } = useTranslation(["users", "common"]);
   const before = user ? valuesOf(user) : NEW;
   const form = useForm<Values>({ initialValues: before });

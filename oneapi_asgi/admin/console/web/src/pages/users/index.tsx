@@ -5,7 +5,9 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { api, list } from "../../api";
+import { useChosen } from "../../parts/chosen";
 import { Empty } from "../../parts/empty";
+import { useGroupNames } from "../../parts/group-names";
 import { Page } from "../../parts/page";
 import { useFilters, usePaging } from "../../parts/paging";
 import { SearchInput } from "../../parts/search";
@@ -14,7 +16,6 @@ import type { User } from "../../session";
 import { Chosen } from "./chosen";
 import { useColumns } from "./columns";
 import { UserForm } from "./form";
-import { useGroupNames } from "./groups";
 import { ROLES } from "./roles";
 import { TopUpForm } from "./topup";
 
@@ -27,7 +28,6 @@ export default function Users() {
   const { t } = useTranslation(["users", "common"]);
   const [filters, setFilters] = useFilters(["keyword", "role", "status", "group"]);
   const paging = usePaging();
-  const [ids, setIds] = useState<Set<string | number>>(new Set());
   const [opened, setOpened] = useState<Opened | null>(null);
   const groups = useGroupNames();
   const users = useQuery({
@@ -50,6 +50,7 @@ export default function Users() {
       ),
     placeholderData: keepPreviousData,
   });
+  const chosen = useChosen(users.data?.rows, ({ id }) => id);
   const add = (
     <Button leftSection={<IconPlus size={16} />} onClick={() => setOpened({ what: "form", user: null })}>
       {t("add")}
@@ -97,7 +98,7 @@ export default function Users() {
           w={160}
         />
       </Group>
-      {ids.size > 0 ? <Chosen ids={[...ids].map(Number)} clear={() => setIds(new Set())} /> : null}
+      {chosen.ids.size > 0 ? <Chosen ids={[...chosen.ids].map(Number)} clear={chosen.clear} /> : null}
       <DataTable
         label={t("title")}
         columns={columns}
@@ -112,7 +113,7 @@ export default function Users() {
             {t("emptySays")}
           </Empty>
         }
-        {...(filters.status === DELETED ? {} : { chosen: { ids, set: setIds } })}
+        {...(filters.status === DELETED ? {} : { chosen })}
       />
       {opened?.what === "form" ? (
         <UserForm key={opened.user?.id ?? 0} user={opened.user} close={() => setOpened(null)} />

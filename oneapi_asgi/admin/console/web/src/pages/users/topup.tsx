@@ -8,9 +8,11 @@ import { useAct } from "../../parts/act";
 import { DollarsInput } from "../../parts/dollars";
 import { Failed } from "../../parts/failed";
 import type { User } from "../../session";
+import { useFocusBack } from "../../parts/focus-back";
 
 /** Adds to what a user may spend. */
 export function TopUpForm({ user, close }: { user: User; close: () => void }) {
+  useFocusBack();
   const { t } = useTranslation("users");
   const name = user.username;
   const form = useForm<{ dollars: number | string; remark: string }>({ initialValues: { dollars: "", remark: "" } });
