@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -18,7 +18,7 @@ from oneapi_asgi.models import NANO, Attempt, CallRecord, Price, Usage
 from oneapi_asgi.storage.sql import SQLStorage
 from oneapi_asgi.testing import FakeUpstream
 
-__all__ = ["MEMBER", "MODELS", "PASSWORD", "House", "house"]
+__all__ = ["MEMBER", "MODELS", "PASSWORD", "House", "house", "settled"]
 
 MEMBER = "ann"
 MODELS = ("gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5")
@@ -40,10 +40,12 @@ class House:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.root.port}"
 
-    def call(self, key: str, model: str, text: str = "hello", *, stream: bool = False) -> int:
-        """A call through the gateway; the status of its answer."""
+    def call(self, key: str, model: str, text: str = "hello", *, stream: bool = False, most: int | None = None) -> int:
+        """A call through the gateway, for so many tokens at ``most``; the status of its answer."""
         connection = HTTPConnection("127.0.0.1", self.root.port, timeout=30)
         body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": stream}
+        if most is not None:
+            body["max_tokens"] = most
         headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
         connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
         answer = connection.getresponse()
@@ -56,6 +58,15 @@ class House:
         status, said = self.root.ask(method, f"/api{path}", body)
         assert status == 200, (method, path, status, said)
         return said["data"]
+
+
+def settled(balance: Callable[[], int]) -> int:
+    """What somebody owes, once it is known what a call cost: a moment after its answer."""
+    deadline = time.monotonic() + 10
+    while (found := balance()) >= 0:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)
+    return found
 
 
 @contextmanager

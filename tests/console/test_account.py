@@ -101,6 +101,11 @@ def test_an_access_token_is_shown_once_and_taken_back(viewer: Viewer, carol: Per
     script = Person(carol.port)
     assert script.ask("GET", "/api/user/self", headers={"authorization": token})[0] == 200
     page.get_by_role("button", name="Take it back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert script.ask("GET", "/api/user/self", headers={"authorization": token})[0] == 200
+    page.get_by_role("button", name="Take it back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Take it back").click()
     expect(page.get_by_text("There is no access token any more.")).to_be_visible()
     assert token not in page.content()
     assert script.ask("GET", "/api/user/self", headers={"authorization": token})[0] == 401
@@ -108,10 +113,17 @@ def test_an_access_token_is_shown_once_and_taken_back(viewer: Viewer, carol: Per
 
 def test_an_invitation_leads_to_registering(viewer: Viewer, home: House, carol: Person) -> None:
     page = viewer.open("/account")
+    before = carol.ask("GET", "/api/user/aff")[1]["data"]
+    shown = page.get_by_label("Invitation", exact=True)
+    expect(shown).to_have_text(f"{home.url}/register?aff={before}")
     page.get_by_role("button", name="Another link").click()
-    code = carol.ask("GET", "/api/user/aff")[1]["data"]
-    expect(page.get_by_label("Invitation", exact=True)).to_contain_text(f"{home.url}/register?aff=")
-    assert code
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="Another link").click()
+    page.get_by_role("dialog").get_by_role("button", name="Another link").click()
+    expect(shown).not_to_contain_text(before)
+    after = carol.ask("GET", "/api/user/aff")[1]["data"]
+    expect(shown).to_have_text(f"{home.url}/register?aff={after}")
 
 
 def test_an_account_is_deleted_by_who_types_its_name(viewer: Viewer, carol: Person) -> None:

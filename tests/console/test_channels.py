@@ -130,6 +130,7 @@ def test_numbers_are_changed_where_they_stand(root: Viewer, home: House, field: 
     with page.expect_response(lambda answer: answer.request.method == "PUT"):
         number.press("Enter")
     expect(number).to_have_value(str(value))
+    expect(number).to_be_focused()
     assert row_of(home, name)[field] == value
 
 
@@ -313,6 +314,23 @@ def test_a_channel_for_each_key(root: Viewer, home: House) -> None:
     assert {row["name"]: row["key_count"] for row in rows} == {"apart": 1, "apart-2": 1, "apart-3": 1}
 
 
+def test_a_channel_for_each_key_of_one_that_takes_accounts_too(root: Viewer, home: House) -> None:
+    page = root.open("/channels/new")
+    choose(page, "Provider", "vertex", "Google Vertex AI")
+    entry(page, "Name").fill("express")
+    page.get_by_text("API key or token").click()
+    entry(page, "Region").fill("us-central1")
+    entry(page, "Project ID").fill("acme")
+    entry(page, "Keys").fill("AQ.first-of-the-keys-1\nAQ.second-of-the-keys-2")
+    page.get_by_label("A channel for each of the 2 keys").check()
+    tags(page, "Models that callers may ask for", "gemini-2.5-flash")
+    saved(page)
+    expect(page.get_by_text("Added 2 channels.")).to_be_visible()
+    rows = home.asked("GET", "/channel?keyword=express")
+    keys = {row["name"]: [key["key"] for key in row["key_states"]] for row in rows}
+    assert keys == {"express": ["AQ.…ys-1"], "express-2": ["AQ.…ys-2"]}
+
+
 @pytest.mark.parametrize(
     ("fields", "label", "says"),
     [
@@ -372,6 +390,49 @@ def test_a_channel_is_changed_without_losing_what_others_change(root: Viewer, ho
     assert json.loads(after["model_mapping"]) == {"own": "theirs", "gpt-4o": "deployment-7"}
     assert after["headers"] == {"x-secret-key": "********", "x-plain": "2"}
     assert (after["concurrent_calls"], after["parameters"], after["note"]) == (5, {"temperature": 0.5}, "of another")
+
+
+def test_a_form_opens_with_what_is_kept_by_then(root: Viewer, home: House) -> None:
+    row = made(home, "weighed")
+    page = root.open(f"/channels/{row['id']}")
+    expect(entry(page, "Weight")).to_have_value("1")
+    page.get_by_role("main").get_by_role("link", name="Channels").click()
+    number = page.get_by_label("Weight of weighed")
+    number.fill("7")
+    with page.expect_response(lambda answer: answer.request.method == "PUT"):
+        number.press("Enter")
+    page.get_by_role("link", name="weighed", exact=True).click()
+    expect(entry(page, "Weight")).to_have_value("7")
+    entry(page, "Weight").fill("1")
+    saved(page)
+    assert row_of(home, "weighed")["weight"] == 1
+
+
+def test_a_form_whose_providers_are_not_known_says_so(root: Viewer) -> None:
+    page = root.page
+    page.route("**/api/channel/types", lambda route: route.fulfill(status=500, json={"message": "no way"}))
+    root.open("/channels/new")
+    told = page.get_by_role("main").get_by_role("alert")
+    expect(told).to_contain_text("no way")
+    root.expected("status of 500")
+    page.unroute("**/api/channel/types")
+    told.get_by_role("button", name="Try again").click()
+    expect(entry(page, "Name")).to_be_visible()
+
+
+def test_asterisks_are_not_taken_for_a_secret(root: Viewer, home: House) -> None:
+    row = made(home, "behind", proxy="http://me:hunter2@127.0.0.1:3128")
+    page = root.open(f"/channels/{row['id']}")
+    proxy = entry(page, "Proxy")
+    expect(proxy).to_have_value("http://********@127.0.0.1:3128")
+    proxy.fill("http://********@127.0.0.1:3129")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(proxy).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(f"[id='{proxy.get_attribute('id')}-error']")).to_contain_text("write the secret itself")
+    root.expected("status of 400")
+    proxy.fill("http://me:hunter3@127.0.0.1:3129")
+    saved(page)
+    assert row_of(home, "behind")["proxy"] == "http://********@127.0.0.1:3129"
 
 
 def test_keys_are_switched_added_replaced_and_shown_to_root_alone(root: Viewer, home: House) -> None:

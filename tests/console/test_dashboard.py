@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from .house import MODELS, PASSWORD, House, house
 from .viewer import Viewer, viewing
@@ -51,6 +51,31 @@ def test_a_range_is_kept_in_the_address(root: Viewer) -> None:
     assert f"to={day(-3)}" in page.url
     page.reload()
     expect(page.get_by_label("First day (UTC)")).to_have_value(day(-5))
+
+
+def test_sums_of_what_was_asked_for_before_are_not_taken_for_what_is_asked_for_now(root: Viewer) -> None:
+    page = root.open("/?range=7d")
+    waiting: list[Route] = []
+    page.route("**/api/statistics?*", lambda route: waiting.append(route))
+    page.get_by_text("30 days").click()
+    late = page.get_by_role("main").locator("[aria-busy=true]")
+    expect(late).to_have_class(re.compile("late"))
+    expect(late).to_contain_text("Spend")
+    for route in waiting:
+        route.continue_()
+    expect(late).to_have_count(0)
+
+
+def test_no_errors_before_is_not_nothing(root: Viewer) -> None:
+    def fewer(route: Route) -> None:
+        answer = route.fetch()
+        said = answer.json()
+        said["data"] = [row | {"failed": 0} for row in said["data"]]
+        route.fulfill(response=answer, json=said)
+
+    root.page.route("**/api/statistics?*", fewer)
+    page = root.open("/?range=7d")
+    expect(card(page, "Error rate")).to_contain_text("0% in the same span before")
 
 
 def test_today_is_told_by_the_hour_in_the_viewers_zone(root: Viewer, home: House) -> None:

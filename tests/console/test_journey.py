@@ -53,6 +53,25 @@ def step_token(page: Page) -> str:
     return key
 
 
+def test_what_was_typed_for_one_provider_goes_to_no_other(operator: Viewer) -> None:
+    page = operator.open("/")
+    provider = page.get_by_role("combobox", name="Provider")
+
+    def choose(name: str) -> None:
+        provider.click()
+        provider.fill(name)
+        page.get_by_role("option", name=name, exact=True).click()
+
+    choose("OpenAI-compatible server")
+    page.get_by_label("Base URL").fill("http://127.0.0.1:9/v1")
+    page.get_by_label("API key").fill("sk-of-one")
+    choose("DeepSeek")
+    expect(page.get_by_label("API key")).to_be_empty()
+    choose("OpenAI-compatible server")
+    expect(page.get_by_label("API key")).to_be_empty()
+    expect(page.get_by_label("Base URL")).to_be_empty()
+
+
 def test_from_nothing_to_a_call(operator: Viewer, empty: House, tmp_path: Path) -> None:
     page = operator.open("/")
     step_channel(page, empty.upstream)
@@ -70,6 +89,7 @@ def test_from_nothing_to_a_call(operator: Viewer, empty: House, tmp_path: Path) 
     assert done.stdout.strip()
     page.get_by_role("button", name="Send a call from here").click()
     expect(page.get_by_role("status")).to_contain_text("It works")
+    expect(page.get_by_text("The model said: ")).to_be_visible()
     page.get_by_role("link", name="To the dashboard").click()
     assert_seen(page)
 

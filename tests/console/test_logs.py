@@ -51,6 +51,22 @@ def test_filters_are_kept_in_the_address_and_the_sum_follows(root: Viewer, home:
     expect(page.get_by_role("combobox", name="Model")).to_have_value("gpt-4o-mini")
 
 
+def test_rows_that_are_no_calls_have_no_sum(root: Viewer) -> None:
+    page = root.open("/logs")
+    sum_ = page.get_by_text("Calls that fit cost together")
+    expect(sum_).to_be_visible()
+    for type_, shown in (("Management", 0), ("Call", 1), ("System", 0)):
+        page.get_by_role("combobox", name="Type").click()
+        page.get_by_role("option", name=type_, exact=True).click()
+        expect(sum_).to_have_count(shown)
+    page.get_by_role("combobox", name="Type").click()
+    page.get_by_role("option", name="Call", exact=True).click()
+    page.get_by_label("Keyword").fill("past-1-1")
+    page.keyboard.press("Enter")
+    expect(rows(page)).to_have_count(1)
+    expect(sum_).to_have_count(0)
+
+
 def test_a_span_of_ones_own_is_taken_in_the_viewers_zone(root: Viewer) -> None:
     page = root.open("/logs?time=own")
     page.get_by_label("From").fill("2026-01-31T12:00")

@@ -73,6 +73,15 @@ def test_an_answer_is_stopped_and_asked_for_anew(member: Viewer, home: House) ->
     expect(answer).to_have_count(1)
 
 
+def test_who_leaves_pays_for_no_more(member: Viewer, home: House) -> None:
+    page = member.open("/playground")
+    say(page, fake(tokens=2000, delay=0.05))
+    expect(page.get_by_role("article", name="Answer")).to_contain_text("quick brown")
+    with page.expect_event("requestfailed", lambda request: "/v1/" in request.url):
+        page.get_by_role("link", name="Logs").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Logs")
+
+
 @pytest.mark.parametrize(
     ("script", "said", "status"),
     [

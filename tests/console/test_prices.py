@@ -44,6 +44,16 @@ def test_the_cost_of_a_call_is_shown_beforehand(root: Viewer, home: House) -> No
     home.asked("DELETE", "/price/gpt-4o-mini")
 
 
+def test_details_open_by_keyboard(member: Viewer) -> None:
+    page = member.open("/prices")
+    name = page.get_by_role("button", name="gpt-4o", exact=True)
+    name.press("Enter")
+    details = page.get_by_role("dialog", name="gpt-4o")
+    expect(details.get_by_test_id("cost")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(name).to_be_focused()
+
+
 def test_a_price_is_set_with_all_its_parts_and_removed(root: Viewer, home: House) -> None:
     page = root.open("/prices?of=all&keyword=claude-sonnet-4-5")
     page.get_by_role("button", name="Edit of claude-sonnet-4-5").click()
@@ -116,5 +126,8 @@ def test_what_a_group_pays_is_said(root: Viewer, member: Viewer, home: House) ->
     page = member.open("/prices")
     expect(page.get_by_role("alert")).to_contain_text("default, pays × 0.5")
     expect(row_of(page, "gpt-4o")).to_contain_text(f"${plain / 2:.2f}")
+    home.asked("PUT", "/group/default", {"ratio": "0.4255"})
+    page.reload()
+    expect(row_of(page, "gpt-4o")).to_contain_text(f"${plain * Decimal('0.4255')}")
     home.asked("DELETE", "/group/default")
     expect(root.open("/prices?of=all&keyword=gpt-4o").get_by_text("gpt-4o", exact=True)).to_be_visible()

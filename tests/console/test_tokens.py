@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from .house import House
+from .house import House, settled
 from .viewer import Viewer
 
 
@@ -78,6 +78,65 @@ def test_keys_are_copied_as_clients_take_them(member: Viewer, home: House, tab: 
     copied = page.evaluate("navigator.clipboard.readText()")
     assert part.format(key=key, url=home.url) in copied
     assert key in copied
+
+
+def test_keys_are_copied_where_the_browser_has_no_clipboard(member: Viewer) -> None:
+    """As on pages of http that are not this machine's."""
+    member.page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page = member.open("/tokens")
+    key = make(page, "for http")
+    page.get_by_role("button", name="Copy: Key").click()
+    expect(page.get_by_role("tooltip")).to_have_text("Copied")
+    expect(page.get_by_role("button", name="Copy: Key")).to_be_focused()
+    page.get_by_role("button", name="I have kept it").click()
+    page.get_by_placeholder("Name begins with").focus()
+    page.keyboard.press("ControlOrMeta+V")
+    expect(page.get_by_placeholder("Name begins with")).to_have_value(key)
+
+
+def test_a_key_is_not_put_away_by_accident(member: Viewer) -> None:
+    page = member.open("/tokens")
+    key = make(page, "not yet")
+    page.keyboard.press("Escape")
+    page.mouse.click(5, 5)
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Key", exact=True)).to_have_text(key)
+    expect(dialog.get_by_role("button", name="Close")).to_have_count(0)
+
+
+def test_a_copy_that_the_browser_forbids_is_told(member: Viewer) -> None:
+    member.page.add_init_script("""
+        Object.defineProperty(navigator, 'clipboard', { value: undefined });
+        document.execCommand = () => false;
+    """)
+    page = member.open("/tokens")
+    make(page, "for nobody")
+    page.get_by_role("button", name="Copy: Key").click()
+    expect(page.get_by_role("alert").filter(has_text="copied")).to_be_visible()
+
+
+def test_a_token_in_debt_stays_so(member: Viewer, home: House) -> None:
+    page = member.open("/tokens")
+    key = make(page, "debtor")
+    page.get_by_role("button", name="I have kept it").click()
+    row = row_of(home, "debtor")
+    assert row is not None
+    home.member.ask("PUT", "/api/token", {"id": row["id"], "remain_quota": 5_000, "unlimited_quota": False})
+    assert home.call(key, "gpt-4o", 'fake:{"usage": {"output": 3000}}', most=1) == 200, (
+        "more than the upstream was asked for"
+    )
+    debt = settled(lambda: (row_of(home, "debtor") or {})["remain_quota"])
+    page.reload()
+    page.get_by_role("button", name="Edit: debtor").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Quota in dollars").focus()
+    page.keyboard.press("Tab")
+    dialog.get_by_role("textbox", name="Name").fill("debtor-still")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("row", name="debtor-still")).to_contain_text("-$0.0")
+    after = row_of(home, "debtor-still")
+    assert after is not None
+    assert after["remain_quota"] == debt
 
 
 def test_what_is_refused_is_said_at_its_field(member: Viewer) -> None:

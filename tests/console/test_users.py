@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from .house import PASSWORD, House
+from .house import PASSWORD, House, settled
 from .viewer import Viewer, viewing
 
 DOLLAR = 500_000
@@ -58,6 +58,38 @@ def test_a_user_is_made_and_edited(root: Viewer, home: House) -> None:
     row = found(home, "cleo")
     assert (row["email"], row["display_name"], row["unlimited_quota"]) == ("cleo@example.org", "Cleo C.", True)
     assert row["remind_quota"] == DOLLAR // 2
+
+
+def test_a_debt_is_not_forgiven_by_the_way(root: Viewer, home: House) -> None:
+    made(home, "hal", quota=DOLLAR // 100)
+    hal = type(home.root)(home.root.port)
+    hal.login("hal")
+    key = hal.ask("POST", "/api/token", {"name": "all", "unlimited_quota": True})[1]["data"]["key"]
+    assert home.call(key, "gpt-4o", 'fake:{"usage": {"output": 3000}}', most=1) == 200, (
+        "more than the upstream was asked for"
+    )
+    debt = settled(lambda: found(home, "hal")["quota"])
+    page = root.open("/users?keyword=hal")
+    page.get_by_role("button", name="Edit of hal").click()
+    form = page.get_by_role("dialog", name="Edit hal")
+    balance = form.get_by_role("textbox", name="Balance")
+    balance.focus()
+    page.keyboard.press("Tab")
+    expect(balance).to_have_value(re.compile(r"^-\$0\.0"))
+    form.get_by_role("textbox", name="Email").fill("hal@example.org")
+    form.get_by_role("button", name="Save").click()
+    expect(row_of(page, "hal")).to_contain_text("-$0.0")
+    row = found(home, "hal")
+    assert (row["email"], row["quota"]) == ("hal@example.org", debt)
+
+
+def test_a_click_beside_a_form_does_not_close_it(root: Viewer) -> None:
+    page = root.open("/users")
+    page.get_by_role("button", name="Make a user").click()
+    name = page.get_by_role("dialog", name="Make a user").get_by_role("textbox", name="User name")
+    name.fill("half-typed")
+    page.mouse.click(5, 5)
+    expect(name).to_have_value("half-typed")
 
 
 @pytest.mark.parametrize(
@@ -138,6 +170,47 @@ def test_many_are_changed_at_once_and_who_was_not_is_told(root: Viewer, home: Ho
     expect(page.get_by_text("2 users changed.")).to_be_visible()
     expect(page.get_by_text("1 were left as they are")).to_be_visible()
     assert {row["status"] for row in home.asked("GET", "/user?keyword=many")} == {2}
+
+
+def test_what_is_out_of_sight_is_not_acted_on(root: Viewer, home: House) -> None:
+    for name in ("seen1", "unseen1"):
+        made(home, name)
+    page = root.open("/users?keyword=seen1")
+    expect(row_of(page, "unseen1")).to_be_visible()
+    page.get_by_role("checkbox", name="Choose all").check()
+    expect(page.get_by_role("toolbar")).to_contain_text("2 ")
+    page.get_by_role("searchbox").fill("unseen1")
+    expect(row_of(page, "seen1")).to_have_count(0)
+    page.get_by_role("toolbar").get_by_role("button", name="Disable").click()
+    expect(page.get_by_text("1 user changed.")).to_be_visible()
+    assert (found(home, "seen1")["status"], found(home, "unseen1")["status"]) == (1, 2)
+
+
+def test_a_list_that_cannot_be_renewed_says_so(root: Viewer, home: House) -> None:
+    made(home, "ivy")
+    page = root.open("/users?keyword=ivy")
+    page.route("**/api/user?*", lambda route: route.fulfill(status=500, json={"success": False, "message": "no way"}))
+    act(page, "ivy", "Disable")
+    expect(page.get_by_role("main").get_by_role("alert")).to_contain_text("no way")
+    expect(row_of(page, "ivy")).to_be_visible()
+    root.expected("status of 500")
+    page.unroute("**/api/user?*")
+    page.get_by_role("main").get_by_role("button", name="Try again").click()
+    expect(row_of(page, "ivy")).to_contain_text("Disabled")
+    expect(page.get_by_role("main").get_by_role("alert")).to_have_count(0)
+
+
+def test_what_is_looked_for_follows_the_address(root: Viewer) -> None:
+    page = root.open("/users?keyword=ann")
+    box = page.get_by_role("searchbox")
+    expect(box).to_have_value("ann")
+    page.get_by_role("link", name="Users").click()
+    expect(box).to_be_empty()
+    expect(row_of(page, "root")).to_be_visible()
+    box.press_sequentially("bob", delay=200)  # slower than what is typed is heeded
+    expect(box).to_have_value("bob")
+    page.wait_for_url("**/users?keyword=bob")
+    expect(row_of(page, "root")).to_have_count(0)
 
 
 def test_users_are_looked_for_and_ordered(root: Viewer) -> None:
