@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ..errors import BadRequest, GatewayError, UpstreamRefused
 from ..models import Usage
@@ -32,6 +32,7 @@ from .events import (
 from .operations import Operation
 from .plain import broken, files_of, left_out, nothing_asked, refused, said, understood
 from .sse import Framer, event_data, split
+from .usage import counts_of
 
 __all__ = ["COZE", "Coze"]
 
@@ -105,16 +106,11 @@ class _Error(Struct):
     msg: str | None = None
 
 
-class _Count(Struct):
-    input_count: int | None = None
-    output_count: int | None = None
-
-
 class _Chat(Struct):
     id: str | int | None = None
     created_at: int | None = None
     last_error: _Error | None = None
-    usage: _Count | None = None
+    usage: Raw = Raw()
 
 
 class _Message(Struct):
@@ -294,10 +290,10 @@ def _parts(objects: list[_Object]) -> Iterator[Event]:
             yield FileMade(File(kind="image", url=part.file_url))
 
 
-def _usage(count: _Count | None) -> Usage | None:
-    before = (count and count.input_count) or 0
-    after = (count and count.output_count) or 0
-    return Usage(input=before, output=after) if min(before, after) >= 0 and before + after else None
+def _usage(told: Raw) -> Usage | None:
+    counts = counts_of(told)
+    before, after = counts.get("input_count", 0), counts.get("output_count", 0)
+    return Usage(input=before, output=after) if before is not None and after is not None and before + after else None
 
 
 # --- the format -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import re
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ..errors import BadRequest, GatewayError, UpstreamRefused
 from ..models import Usage
@@ -18,6 +18,7 @@ from .chat import Chat, Target, Written, check_calls
 from .events import Ended, Event, Finished, Started, TextDelta
 from .operations import Operation
 from .plain import WholeDecoder, broken, files_of, left_out, refused, said, understood
+from .usage import count_of
 
 __all__ = ["DEEPL", "DeepL"]
 
@@ -73,7 +74,7 @@ def _text(chat: Chat) -> str:
 
 class _Translation(Struct):
     text: str | None = None
-    billed_characters: int | None = None
+    billed_characters: Raw = Raw()
 
 
 class _Answer(Struct):
@@ -118,7 +119,7 @@ class DeepL:
         if text:
             events.append(TextDelta(text))
         events.append(Finished(reason="stop"))
-        characters = sum(max(translation.billed_characters or 0, 0) for translation in translations)
+        characters = count_of(sum(count_of(translation.billed_characters) or 0 for translation in translations))
         return [*events, Usage(input=characters), Ended()] if characters else [*events, Ended()]
 
     def decoder(self, target: Target) -> WholeDecoder:

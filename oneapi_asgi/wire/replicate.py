@@ -14,7 +14,7 @@ from math import gcd
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ..errors import BadRequest, GatewayError
 from ..models import Usage
@@ -24,6 +24,7 @@ from .events import Ended, Event, FileMade, Finished, Started, TextDelta
 from .operations import Operation
 from .plain import WholeDecoder, broken, files_of, left_out, refused, said, transcript, understood
 from .tasks import Paint, Painted
+from .usage import counts_of
 
 __all__ = ["REPLICATE", "Replicate"]
 
@@ -113,17 +114,12 @@ def _ratio(size: str | None) -> str | None:
 #  metrics: {predict_time, input_token_count, output_token_count}}
 
 
-class _Metrics(Struct):
-    input_token_count: int | None = None
-    output_token_count: int | None = None
-
-
 class _Prediction(Struct):
     id: str | None = None
     status: str | None = None
     output: Any = None
     error: Any = None
-    metrics: _Metrics | None = None
+    metrics: Raw = Raw()
 
 
 _prediction = msgspec.json.Decoder(_Prediction)
@@ -148,10 +144,10 @@ def _picture(link: str) -> File:
     return File(kind="image", url=link)
 
 
-def _usage(metrics: _Metrics | None) -> Usage | None:
-    before = (metrics and metrics.input_token_count) or 0
-    after = (metrics and metrics.output_token_count) or 0
-    return Usage(input=before, output=after) if min(before, after) >= 0 and before + after else None
+def _usage(metrics: Raw) -> Usage | None:
+    counts = counts_of(metrics)
+    before, after = counts.get("input_token_count", 0), counts.get("output_token_count", 0)
+    return Usage(input=before, output=after) if before is not None and after is not None and before + after else None
 
 
 def _links(pieces: list[str]) -> bool:

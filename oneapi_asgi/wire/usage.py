@@ -3,11 +3,15 @@
 Chat says ``prompt_tokens`` and ``completion_tokens``, Responses, images and transcription say ``input_tokens`` and
 ``output_tokens``, some embeddings say ``total_tokens`` alone, Whisper says ``seconds``. Counts that cannot be
 (negative, not integers, all zero) are no counts: the caller of ``parse_usage`` estimates instead.
+
+What a count can be is the same in every format: those that have names of their own read theirs by ``count_of`` and
+``counts_of``, for which no report is so strange that it would spoil the answer beside it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw, Struct
@@ -15,7 +19,7 @@ from msgspec import Raw, Struct
 from ..models import Usage
 from ..unreadable import UNREADABLE
 
-__all__ = ["Reported", "guess_output", "parse_usage", "usage_of"]
+__all__ = ["Reported", "count_of", "counts_of", "guess_output", "parse_usage", "usage_of"]
 
 _TOO_MANY = 1 << 40
 _ONE_TOKEN = 16
@@ -50,7 +54,34 @@ class Reported(Struct):
 
 
 _decoder = msgspec.json.Decoder(Reported)
+_anything = msgspec.json.Decoder()
+_fields = msgspec.json.Decoder(dict[str, Raw])
 _NONE = _Details()
+_NULL = b"null"
+
+
+def count_of(told: object) -> int | None:
+    """A count as it was told, or its JSON. None for what cannot be one: no whole number, less than nothing, or more
+    than anybody uses; what was not told, or is null, is 0."""
+    if isinstance(told, Raw):
+        try:
+            told = _anything.decode(told) if bytes(told) else None
+        except UNREADABLE:
+            return None
+    if told is None:
+        return 0
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told < _TOO_MANY or told != int(told):
+        return None
+    return int(told)
+
+
+def counts_of(told: Raw) -> Mapping[str, int | None]:
+    """Those of an object's fields that are not null, each as ``count_of`` has it; empty for what is no object."""
+    try:
+        fields = _fields.decode(told)
+    except UNREADABLE:
+        return {}
+    return {name: count_of(value) for name, value in fields.items() if bytes(value) != _NULL}
 
 
 def parse_usage(raw: Raw | bytes) -> Usage | None:

@@ -201,7 +201,8 @@ def test_why_it_ended(reason: str | None, finish: FinishReason) -> None:
     [
         ({}, COUNTED),
         ({"prompt_eval_count": None}, Usage(output=9)),
-        ({"prompt_eval_count": -1, "eval_count": -2}, Usage()),
+        ({"prompt_eval_count": -1, "eval_count": -2}, None),
+        ({"prompt_eval_count": 10**30}, None),
         ({"prompt_eval_count": None, "eval_count": None}, None),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneapi_asgi.models import Usage
-from oneapi_asgi.wire.usage import guess_output, parse_usage
+from oneapi_asgi.wire.usage import count_of, counts_of, guess_output, parse_usage
 
 NOTHING = None
 
@@ -85,6 +85,52 @@ def test_shapes(reported: object, usage: Usage | None) -> None:
 @pytest.mark.parametrize("raw", [b"", b"{", b'{"prompt_tokens":1e400}', b'{"seconds":1e999}', b'{"prompt_tokens":NaN}'])
 def test_what_is_no_json_counts_nothing(raw: bytes) -> None:
     assert parse_usage(raw) is None
+
+
+COUNTS: list[tuple[str, int | None]] = [
+    ("0", 0),
+    ("7", 7),
+    ("7.0", 7),
+    (f"{(1 << 40) - 1}", (1 << 40) - 1),
+    ("null", 0),
+    (f"{1 << 40}", None),
+    ("3000000000000000", None),
+    ("3e15", None),
+    (f"{10**30}", None),
+    ("9" * 400, None),
+    ("9" * 5000, None),
+    ("1e400", None),
+    ("-1", None),
+    ("-1e400", None),
+    ("7.5", None),
+    ("true", None),
+    ('"7"', None),
+    ("[7]", None),
+    ("{}", None),
+]
+
+
+@pytest.mark.parametrize(("text", "count"), COUNTS)
+def test_a_count(text: str, count: int | None) -> None:
+    assert count_of(msgspec.Raw(text)) == count
+    counts = counts_of(msgspec.Raw(f'{{"a": {text}, "b": 3}}'))
+    assert counts == ({"b": 3} if text == "null" else {"a": count, "b": 3})
+
+
+@pytest.mark.parametrize("text", ["", "null", "3", "[3]", '"x"', "{"])
+def test_what_is_no_object_has_no_counts(text: str) -> None:
+    assert counts_of(msgspec.Raw(text)) == {}
+
+
+def test_what_was_not_told_is_nothing() -> None:
+    assert count_of(msgspec.Raw()) == 0
+    assert count_of(None) == 0
+
+
+@given(st.integers() | st.floats() | st.booleans() | st.text() | st.none())
+def test_no_count_is_below_nothing_or_beyond_all_measure(told: object) -> None:
+    count = count_of(told)
+    assert count is None or 0 <= count < 1 << 40
 
 
 COUNT = st.none() | st.integers(-10, 50) | st.integers(-(1 << 70), 1 << 70)

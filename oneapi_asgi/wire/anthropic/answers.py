@@ -9,7 +9,7 @@ import re
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ...errors import UpstreamRefused
 from ...models import Usage
@@ -36,30 +36,25 @@ from ..events import (
 from ..frames import SSEFrames
 from ..reading import new_call_id
 from ..sealed import Signature
+from ..usage import count_of, counts_of
 from .reading import NAME, Block
 from .writing import ANSWER_TOOL
 
 __all__ = ["AnswerDecoder", "decode", "decode_count", "refusal"]
 
 
-class _Lives(Struct):
-    ephemeral_5m_input_tokens: int | None = None
-    ephemeral_1h_input_tokens: int | None = None
-
-
-class _Details(Struct):
-    thinking_tokens: int | None = None
+_ABSENT: Final = Raw()
 
 
 class _Usage(Struct):
     """``input_tokens`` leaves out what was read from or written to a cache. Totals of a stream only grow."""
 
-    input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation: _Lives | None = None
-    output_tokens: int | None = None
-    output_tokens_details: _Details | None = None
+    input_tokens: Raw = _ABSENT
+    cache_creation_input_tokens: Raw = _ABSENT
+    cache_read_input_tokens: Raw = _ABSENT
+    cache_creation: Raw = _ABSENT
+    output_tokens: Raw = _ABSENT
+    output_tokens_details: Raw = _ABSENT
 
 
 class _Refused(Struct):
@@ -112,7 +107,6 @@ _FINISHES: Final[dict[str, FinishReason]] = {
     "refusal": "content_filter",
     "pause_turn": "pause",
 }
-_TOO_MANY = 1 << 40
 
 
 class _Counting:
@@ -126,15 +120,16 @@ class _Counting:
     def add(self, usage: _Usage | None) -> list[Event]:
         if usage is None:
             return []
-        lives = usage.cache_creation or _Lives()
-        both = (lives.ephemeral_5m_input_tokens or 0) + (lives.ephemeral_1h_input_tokens or 0)
-        details = usage.output_tokens_details or _Details()
-        self._input = _more(self._input, usage.input_tokens)
-        self._cached = _more(self._cached, usage.cache_read_input_tokens)
-        self._written = _more(_more(self._written, usage.cache_creation_input_tokens), both)
-        self._hour = _more(self._hour, lives.ephemeral_1h_input_tokens)
-        self._output = _more(self._output, usage.output_tokens)
-        self._reasoning = _more(self._reasoning, details.thinking_tokens)
+        lives = counts_of(usage.cache_creation)
+        hour = lives.get("ephemeral_1h_input_tokens") or 0
+        both = (lives.get("ephemeral_5m_input_tokens") or 0) + hour
+        thoughts = counts_of(usage.output_tokens_details).get("thinking_tokens") or 0
+        self._input = max(self._input, count_of(usage.input_tokens) or 0)
+        self._cached = max(self._cached, count_of(usage.cache_read_input_tokens) or 0)
+        self._written = max(self._written, count_of(usage.cache_creation_input_tokens) or 0, both)
+        self._hour = max(self._hour, hour)
+        self._output = max(self._output, count_of(usage.output_tokens) or 0)
+        self._reasoning = max(self._reasoning, thoughts)
         entire = self._input + self._cached + self._written
         if entire + self._output == 0:
             return []
@@ -149,10 +144,6 @@ class _Counting:
                 reasoning=min(self._reasoning, self._output),
             )
         ]
-
-
-def _more(known: int, told: int | None) -> int:
-    return max(known, told) if told is not None and told < _TOO_MANY else known
 
 
 class _Open:

@@ -45,6 +45,7 @@ from ..events import (
 )
 from ..reading import new_call_id
 from ..sealed import Signature
+from ..usage import count_of
 from .eventstream import EventStreamFrames, Message
 
 __all__ = ["FORMAT_TOOL", "NAME", "StreamDecoder", "answered", "refused"]
@@ -57,7 +58,6 @@ FORMAT_TOOL: Final = "json_answer_of_the_gateway"
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 _ABSENT: Final = Raw()
-_TOO_MANY: Final = 1 << 40
 
 
 class _Wire(Struct, rename="camel"):
@@ -142,14 +142,14 @@ class _Answer(_Wire):
 
 class _CacheDetail(_Wire):
     ttl: str | None = None
-    input_tokens: int | None = None
+    input_tokens: Raw = _ABSENT
 
 
 class _Counts(_Wire):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_write_input_tokens: int | None = None
+    input_tokens: Raw = _ABSENT
+    output_tokens: Raw = _ABSENT
+    cache_read_input_tokens: Raw = _ABSENT
+    cache_write_input_tokens: Raw = _ABSENT
     cache_details: list[_CacheDetail] | None = None
 
 
@@ -188,18 +188,14 @@ def _usage(raw: Raw) -> Usage | None:
     counts = _optional(_counts, raw)
     if counts is None:
         return None
-    read, written = _count(counts.cache_read_input_tokens), _count(counts.cache_write_input_tokens)
-    hour = sum(_count(detail.input_tokens) for detail in counts.cache_details or () if detail.ttl == "1h")
+    read, written = count_of(counts.cache_read_input_tokens) or 0, count_of(counts.cache_write_input_tokens) or 0
+    hour = sum(count_of(detail.input_tokens) or 0 for detail in counts.cache_details or () if detail.ttl == "1h")
     hour = min(hour, written)
-    input_ = _count(counts.input_tokens) + read + written
-    output = _count(counts.output_tokens)
+    input_ = (count_of(counts.input_tokens) or 0) + read + written
+    output = count_of(counts.output_tokens) or 0
     if not input_ + output:
         return None
     return Usage(input=input_, output=output, cache_read=read, cache_write=written - hour, cache_write_1h=hour)
-
-
-def _count(given: int | None) -> int:
-    return given if given is not None and 0 < given < _TOO_MANY else 0
 
 
 _FINISH: Final[dict[str, FinishReason]] = {

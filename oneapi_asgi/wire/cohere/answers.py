@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ...errors import GatewayError, UpstreamFailed, UpstreamTimeout
 from ...models import Usage
@@ -45,6 +45,7 @@ from ..events import (
 from ..frames import SSEFrames
 from ..reading import new_call_id
 from ..sealed import Signature, seal
+from ..usage import count_of, counts_of
 
 __all__ = [
     "NAME",
@@ -52,7 +53,6 @@ __all__ = [
     "CohereEncoder",
     "Used",
     "answer_of",
-    "count_of",
     "decode_answer",
     "error_frame",
     "json_text",
@@ -71,16 +71,13 @@ def json_text(value: object) -> str:
 # --- the answer, as it is on the wire ---------------------------------------------------------------------------------
 
 
-class _Counts(Struct):
-    input_tokens: float | None = None
-    output_tokens: float | None = None
-    search_units: float | None = None
+_ABSENT: Final = Raw()
 
 
 class Used(Struct):
-    tokens: _Counts | None = None
-    billed_units: _Counts | None = None
-    cached_tokens: float | None = None
+    tokens: Raw = _ABSENT
+    billed_units: Raw = _ABSENT
+    cached_tokens: Raw = _ABSENT
 
 
 class _Block(Struct):
@@ -247,16 +244,10 @@ def _end(reason: str | None, used: Used | None) -> Iterator[Event]:
 def usage_of(used: Used) -> Usage | None:
     """``tokens`` are all that the model saw and made; ``billed_units`` leave out what the provider added, and are all
     that embeddings have."""
-    counts = used.tokens or used.billed_units
-    if counts is None:
-        return None
-    input_, output = count_of(counts.input_tokens), count_of(counts.output_tokens)
-    cached = min(count_of(used.cached_tokens), input_)
+    counts = counts_of(used.tokens) or counts_of(used.billed_units)
+    input_, output = counts.get("input_tokens") or 0, counts.get("output_tokens") or 0
+    cached = min(count_of(used.cached_tokens) or 0, input_)
     return Usage(input=input_, output=output, cache_read=cached) if input_ + output else None
-
-
-def count_of(number: float | None) -> int:
-    return int(number) if number is not None and 0 <= number < 1 << 40 else 0
 
 
 # --- the stream -------------------------------------------------------------------------------------------------------

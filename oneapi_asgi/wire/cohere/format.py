@@ -53,13 +53,13 @@ from ..sealed import Signature, unseal
 from ..sse import COMMENT
 from ..tasks import Embed, Embedded, Ranked, Rerank, Score
 from ..thinking import budget_of
+from ..usage import counts_of
 from .answers import (
     NAME,
     CohereDecoder,
     CohereEncoder,
     Used,
     answer_of,
-    count_of,
     decode_answer,
     error_frame,
     json_text,
@@ -939,11 +939,10 @@ class Cohere:
         answered: _RerankAnswer = told(_rerank_answer, body)
         meta = answered.meta or Used()
         scores = sorted((Score(result.index, result.relevance_score) for result in answered.results), key=_worse)
-        units = meta.billed_units.search_units if meta.billed_units is not None else None
         return Ranked(
             scores=tuple(scores),
             usage=usage_of(meta),
-            units=None if units is None else count_of(units),
+            units=counts_of(meta.billed_units).get("search_units"),
         )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ...errors import UpstreamRefused
 from ...models import Usage
@@ -42,9 +42,13 @@ from ..frames import Frames, SSEFrames
 from ..reading import new_call_id
 from ..sealed import Signature
 from ..tasks import Embedded, Painted
+from ..usage import count_of, counts_of
 from .reading import NAME, GeminiPart, code_of, kind_of
 
 __all__ = ["GeminiDecoder", "decode_answer", "decode_embed", "decode_paint", "refusal"]
+
+
+_ABSENT: Final = Raw()
 
 
 class _Content(Struct, rename="camel"):
@@ -60,6 +64,13 @@ class _Candidate(Struct, rename="camel"):
     logprobs_result: Any = None
 
 
+class _ByModality(Struct, rename="camel"):
+    """What the counts of ``usageMetadata`` are made of."""
+
+    prompt_tokens_details: Raw = _ABSENT
+    candidates_tokens_details: Raw = _ABSENT
+
+
 class _Feedback(Struct, rename="camel"):
     block_reason: str | None = None
 
@@ -67,7 +78,7 @@ class _Feedback(Struct, rename="camel"):
 class _Response(Struct, rename="camel"):
     candidates: list[_Candidate] | None = None
     prompt_feedback: _Feedback | None = None
-    usage_metadata: Any = None
+    usage_metadata: Raw = _ABSENT
     model_version: str | None = None
     response_id: str | None = None
     error: Any = None
@@ -76,6 +87,7 @@ class _Response(Struct, rename="camel"):
 _response = msgspec.json.Decoder(_Response)
 _responses = msgspec.json.Decoder(list[_Response])
 _anything = msgspec.json.Decoder()
+_details = msgspec.json.Decoder(_ByModality)
 
 _BLOCKED: Final[tuple[str, ...]] = (
     "SAFETY",
@@ -243,11 +255,6 @@ def _string(value: Any, name: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _count(value: Any) -> int:
-    """Counts that make no sense are none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
-
-
 def _citations(candidate: _Candidate, text: list[str]) -> list[Citation]:
     found = [*_grounds(candidate.grounding_metadata), *_sources(candidate.citation_metadata)]
     if not found:
@@ -286,7 +293,7 @@ def _sources(metadata: Any) -> Iterator[tuple[Any, Any]]:
 def _place(segment: Any, whole: str, raw: bytes) -> tuple[int | None, int | None]:
     """Characters of offsets in bytes. They count from the start of a part, and where that is cannot be told in a
     stream: what lies elsewhere than it says is looked for."""
-    start, end = _count(_field(segment, "startIndex")), _count(_field(segment, "endIndex"))
+    start, end = (count_of(_field(segment, name)) or 0 for name in ("startIndex", "endIndex"))
     quote = _string(segment, "text")
     found = raw[start:end].decode(errors="replace")
     if start < end <= len(raw) and quote in ("", found):
@@ -316,18 +323,16 @@ def _probability(candidate: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _usage(metadata: Any) -> Usage | None:
+def _usage(metadata: Raw) -> Usage | None:
     """Their prompt holds what was cached, but not what tools added; their candidates do not hold the thoughts."""
-    if not isinstance(metadata, dict):
-        return None
-    count = {name: _count(value) for name, value in metadata.items()}
+    count = {name: told or 0 for name, told in counts_of(metadata).items()}
     thoughts = count.get("thoughtsTokenCount", 0)
     whole = count.get("promptTokenCount", 0) + count.get("toolUsePromptTokenCount", 0)
     output = count.get("candidatesTokenCount", 0) + thoughts
     if not whole + output:
         return None
-    before = _modalities(metadata.get("promptTokensDetails"))
-    after = _modalities(metadata.get("candidatesTokensDetails"))
+    details = _details.decode(metadata)
+    before, after = _modalities(details.prompt_tokens_details), _modalities(details.candidates_tokens_details)
     cached, audio, image = _bounded(
         whole, count.get("cachedContentTokenCount", 0), before.get("AUDIO", 0), before.get("IMAGE", 0)
     )
@@ -344,8 +349,12 @@ def _usage(metadata: Any) -> Usage | None:
     )
 
 
-def _modalities(details: Any) -> dict[str, int]:
-    return {_string(one, "modality").upper(): _count(one.get("tokenCount")) for one in _dicts(details)}
+def _modalities(details: Raw) -> dict[str, int]:
+    try:
+        told = _anything.decode(details)
+    except UNREADABLE:
+        return {}
+    return {_string(one, "modality").upper(): count_of(one.get("tokenCount")) or 0 for one in _dicts(told)}
 
 
 def _bounded(whole: int, *parts: int) -> list[int]:
@@ -484,7 +493,7 @@ class _Vector(Struct):
 class _Vectors(Struct, rename="camel"):
     embeddings: list[_Vector] | None = None
     embedding: _Vector | None = None
-    usage_metadata: Any = None
+    usage_metadata: Raw = _ABSENT
 
 
 class _Prediction(Struct, rename="camel"):

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ...errors import BadRequest, GatewayError, UpstreamFailed
 from ...models import Usage
@@ -43,6 +43,7 @@ from ..events import (
 from ..frames import LineFrames
 from ..reading import new_call_id, object_of
 from ..sealed import Signature, seal
+from ..usage import count_of
 
 __all__ = [
     "NAME",
@@ -91,6 +92,9 @@ def image_of(data: str, param: str) -> File:
 # --- the answer, which is also a line of the stream -------------------------------------------------------------------
 
 
+_ABSENT: Final = Raw()
+
+
 class _AnsweredFunction(Struct):
     name: str | None = None
     arguments: Any = None
@@ -123,8 +127,8 @@ class _Line(Struct):
     message: _Said | None = None
     done: bool | None = None
     done_reason: str | None = None
-    prompt_eval_count: int | None = None
-    eval_count: int | None = None
+    prompt_eval_count: Raw = _ABSENT
+    eval_count: Raw = _ABSENT
     logprobs: list[_Token] | None = None
     error: Any = None
 
@@ -195,9 +199,10 @@ class OllamaDecoder:
 
     def _end(self, line: _Line) -> Iterator[Event]:
         self._over = True
-        if line.prompt_eval_count is not None or line.eval_count is not None:
-            # A prompt that is cached as a whole is not evaluated, and not counted.
-            yield Usage(input=max(line.prompt_eval_count or 0, 0), output=max(line.eval_count or 0, 0))
+        # A prompt that is cached as a whole is not evaluated, and not counted.
+        input_, output = count_of(line.prompt_eval_count), count_of(line.eval_count)
+        if input_ is not None and output is not None and input_ + output:
+            yield Usage(input=input_, output=output)
         reason = _FINISHES.get(line.done_reason or "", "stop")
         yield Finished(reason="tool_calls" if reason == "stop" and self._calls else reason)
         yield Ended()

@@ -53,6 +53,7 @@ from ..reading import decoded, object_of
 from ..sealed import unseal
 from ..tasks import Embed, Embedded
 from ..thinking import effort_of
+from ..usage import count_of
 from .answers import (
     NAME,
     OllamaDecoder,
@@ -506,7 +507,7 @@ def _write_logprobs(wanted: int | None) -> dict[str, Any]:
 
 class _EmbedAnswer(Struct):
     embeddings: list[list[float]]
-    prompt_eval_count: int | None = None
+    prompt_eval_count: Raw = Raw()
 
 
 class _ErrorBody(Struct):
@@ -646,9 +647,9 @@ class Ollama:
 
     def decode_embed(self, body: bytes) -> Embedded:
         answered: _EmbedAnswer = told(_embed_answer, body)
-        count = answered.prompt_eval_count or 0
+        count = count_of(answered.prompt_eval_count)
         vectors = tuple(tuple(vector) for vector in answered.embeddings)
-        return Embedded(vectors=vectors, usage=Usage(input=count) if count > 0 else None)
+        return Embedded(vectors=vectors, usage=Usage(input=count) if count else None)
 
 
 OLLAMA: Final = Ollama()

@@ -26,7 +26,7 @@ from ..chat import File, Target, Written
 from ..dialect import MalformedAnswerError
 from ..reading import decoded, unread
 from ..tasks import Embed, Embedded, Paint, Painted, Ranked, Rerank, Score
-from ..usage import parse_usage
+from ..usage import counts_of, parse_usage
 
 __all__ = [
     "answer_embed",
@@ -268,17 +268,9 @@ class _Result(Struct):
     score: float | None = None
 
 
-class _Units(Struct):
-    search_units: float | None = None
-
-
-class _Counted(Struct):
-    input_tokens: float | None = None
-
-
 class _Meta(Struct):
-    billed_units: _Units | None = None
-    tokens: _Counted | None = None
+    billed_units: Raw = _ABSENT
+    tokens: Raw = _ABSENT
 
 
 class _RerankAnswer(Struct):
@@ -306,13 +298,11 @@ def decode_rerank(body: bytes) -> Ranked:
         for item in results
     ]
     meta = answer.meta or _Meta()
-    units = meta.billed_units.search_units if meta.billed_units is not None else None
-    counted = meta.tokens.input_tokens if meta.tokens is not None else None
-    told = Usage(input=int(counted)) if counted is not None and 0 < counted < 1 << 40 else None
+    counted = counts_of(meta.tokens).get("input_tokens")
     return Ranked(
         scores=tuple(sorted(scores, key=lambda score: -score.score)),
-        usage=_usage(answer.usage) or told,
-        units=int(units) if units is not None and 0 <= units < 1 << 40 else None,
+        usage=_usage(answer.usage) or (Usage(input=counted) if counted else None),
+        units=counts_of(meta.billed_units).get("search_units"),
     )
 
 
