@@ -11,6 +11,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 __all__ = [
+    "MOST_MONEY",
     "NANO",
     "Ask",
     "AskKind",
@@ -44,6 +45,9 @@ __all__ = [
     "Usage",
     "User",
 ]
+
+MOST_MONEY = 2**62
+"""Nano-dollars that one amount may come to: a sum of two still fits an int64."""
 
 NANO = 1_000_000_000
 """Nano-dollars in a dollar."""

@@ -19,7 +19,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ..models import Balance, Checkpoint, Ended, Reserve, Reserved, Settle, Settled, Short
+from ..models import MOST_MONEY, Balance, Checkpoint, Ended, Reserve, Reserved, Settle, Settled, Short
 from .windows import returns_at
 
 __all__ = [
@@ -40,8 +40,11 @@ Operation = Reserve | Settle | Checkpoint
 Answer = Reserved | Short | Settled | Ended
 HoldState = Literal["held", "settled", "released", "expired"]
 
-LARGEST = 2**62
-"""The largest amount: sums of two still fit an int64. Unlimited accounts may not be held further down than this."""
+LARGEST = MOST_MONEY
+"""The largest amount. Unlimited accounts may not be held further down than this."""
+
+_MOST = 2**63 - 1
+"""Of an int64. Sums stay at it that would pass it: whatever was spent, an account can be written down."""
 
 
 class Account(Struct):
@@ -65,7 +68,7 @@ class Account(Struct):
 
     def move(self, amount: int) -> int:
         """Add ``amount`` (may be negative) and return by how much the overdraft grew."""
-        net = self.balance - self.overdraft + amount
+        net = max(min(self.balance - self.overdraft + amount, _MOST), -_MOST)
         if net >= 0 or self.unlimited:
             self.balance, self.overdraft = net, 0
             return 0
@@ -75,10 +78,10 @@ class Account(Struct):
 
     def charge(self, cost: int, now: float) -> None:
         """Count what was spent; to be called beside ``move``."""
-        self.used += cost
+        self.used = min(self.used + cost, _MOST)
         if self.period is not None and cost:
             at = returns_at(self.period, now)
-            self.windows[at] = self.windows.get(at, 0) + cost
+            self.windows[at] = min(self.windows.get(at, 0) + cost, _MOST)
 
     def refill(self, now: float) -> None:
         """Give a budget back what it was charged in windows that are over."""

@@ -326,6 +326,16 @@ class RecordContract(ContractBase):
         assert min(total.input, total.reasoning) >= 2**63 - 1
         assert await _one(storage, token_id=2**62) is not None
 
+    async def test_costs_that_cannot_be_do_not_stop_the_others(self, storage: Storage) -> None:
+        costs = (10**30, 2**62, 2**62, 5)
+        await storage.write_records(
+            [CallRecord(id=f"r{n}", at=DAY, operation="chat", cost=cost) for n, cost in enumerate(costs)]
+        )
+        total = await _one(storage, token_id=0)
+        assert total is not None
+        assert total.calls == 4
+        assert total.cost >= 2**63 - 1
+
     async def test_pruning_takes_the_oldest_first(self, storage: Storage) -> None:
         records = _mixed(100)
         await storage.write_records(records)

@@ -193,6 +193,32 @@ async def test_an_error_shows_no_values(storage: SQLStorage) -> None:
     assert "VERY-SECRET" not in f"{told.value} {told.value.__cause__}"
 
 
+async def test_what_no_column_takes_is_told_as_such(storage: SQLStorage) -> None:
+    """Whoever tries again what failed has to know that this will always fail."""
+    wrong = CallRecord(id="wrong", at=0.0, operation="chat", token_id=10**30)
+    for records in ([wrong], [CallRecord(id="beside", at=0.0, operation="chat"), wrong]):
+        with pytest.raises(ValueError, match="takes no such value"):
+            await storage.write_records(records)
+    await storage.write_records([replace(wrong, token_id=None)])
+    assert [record.id for record in await storage.list_records()] == ["wrong"]
+
+
+async def test_whatever_was_spent_can_be_written_down(database: str) -> None:
+    """The books cannot agree any more, but the accounts go on."""
+    async with SQLStorage(database) as storage:
+        token = await storage.add_token(TokenDraft(name="ci", digest="d", quota=0))
+        limit = await storage.save_limit(Limit(scope="token", budget=0, period="month"))
+        (budget,) = await storage.open_budgets([(limit.id, str(token.id))])
+        assert budget is not None
+        accounts = (*token.accounts, budget)
+        await storage.apply([Reserve(number, accounts, 0, 0, 60.0) for number in "abcd"])
+        for number in "abc":
+            (answer,) = await storage.apply([Settle(number, 2**62)])
+            assert isinstance(answer, Settled)
+        assert await storage.apply([Settle("d", 5)]) == [Settled(0)]
+        assert {(each.used, each.available) for each in await storage.balances(accounts)} == {(2**63 - 1, 0)}
+
+
 async def test_system_accounts_are_nobodys(storage: SQLStorage, database: str) -> None:
     for (number,) in rows(database, "SELECT id FROM accounts WHERE kind = 'system'"):
         assert isinstance(number, int)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["is_conflict", "is_disconnect", "is_timeout", "is_unknown_database"]
+__all__ = ["is_conflict", "is_disconnect", "is_timeout", "is_unknown_database", "unfit"]
 
 _CONFLICTS = {"40001", "40P01", 1213, 1020}
 """PostgreSQL's appendix A: serialization failure, deadlock. ER_LOCK_DEADLOCK; ER_CHECKREAD, which MariaDB gives where a
@@ -14,6 +14,12 @@ row has changed since it was read."""
 _TIMEOUTS = {"55P03", "57014", 1205, 1969, 3024}
 """Lock not available, query canceled. ER_LOCK_WAIT_TIMEOUT, ER_STATEMENT_TIMEOUT (MariaDB), ER_QUERY_TIMEOUT."""
 
+
+_UNFIT = {1264, 1366, 1406, 1690}
+"""ER_WARN_DATA_OUT_OF_RANGE, ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, ER_DATA_TOO_LONG, ER_DATA_OUT_OF_RANGE."""
+
+_DATA = "22"
+"""PostgreSQL's class of data exceptions."""
 
 _GONE = ("08", "57P0")
 """Of PostgreSQL's states: connection exceptions, and a server that shuts down or has crashed. Its driver's own errors
@@ -28,6 +34,21 @@ def is_conflict(error: BaseException) -> bool:
 def is_timeout(error: BaseException) -> bool:
     """The server broke it off, as it took too long."""
     return not _TIMEOUTS.isdisjoint(_codes(error))
+
+
+def unfit(error: BaseException) -> ValueError | None:
+    """What is told where no column takes a value that it was given, None where it was something else. Tried again it
+    would fail again."""
+    states = (code for code in _codes(error) if isinstance(code, str))
+    if isinstance(error, OverflowError) or not _UNFIT.isdisjoint(_codes(error)) or any(map(_is_of_data, states)):
+        told = ValueError("the database takes no such value")
+        told.__cause__ = error
+        return told
+    return None
+
+
+def _is_of_data(state: str) -> bool:
+    return state.startswith(_DATA)
 
 
 def is_unknown_database(error: BaseException) -> bool:

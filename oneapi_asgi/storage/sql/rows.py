@@ -146,13 +146,13 @@ def known_token_of(row: RowMapping) -> KnownToken:
 
 _TEXTS = tuple(column.name for column in records.columns if getattr(column.type, "length", None))
 _LENGTHS = tuple(getattr(records.c[name].type, "length", 0) for name in _TEXTS)
-_FACTS = ("at", "token_id", "user_id", "channel_id", "cost", "status", "stream", "first_content", "duration")
+_FACTS = ("at", "token_id", "user_id", "channel_id", "status", "stream", "first_content", "duration")
 _COUNTS = tuple(part for part in Usage.__struct_fields__ if part != "estimated")
 _MODEL_LENGTH = dict(zip(_TEXTS, _LENGTHS, strict=True))["model"]
 _NO_USAGE = (None,) * (len(_COUNTS) + 1)
 _texts, _facts, _counts = attrgetter(*_TEXTS), attrgetter(*_FACTS), attrgetter(*_COUNTS)
 
-_GATHERED = (*_TEXTS, *_FACTS, *(f"usage_{part}" for part in _COUNTS), "usage_estimated", "attempts", "price")
+_GATHERED = (*_TEXTS, *_FACTS, "cost", *(f"usage_{part}" for part in _COUNTS), "usage_estimated", "attempts", "price")
 RECORD_COLUMNS = tuple(column.name for column in records.columns if column.name in _GATHERED)
 _in_order = itemgetter(*map(_GATHERED.index, RECORD_COLUMNS))
 
@@ -160,13 +160,14 @@ _in_order = itemgetter(*map(_GATHERED.index, RECORD_COLUMNS))
 def record_row(record: CallRecord) -> tuple[object, ...]:
     """The values of ``RECORD_COLUMNS``.
 
-    Names and counts come from callers and upstreams, so they are made to fit: a record that no table takes would be
-    lost with all that are written beside it.
+    Names, counts and what these cost come from callers and upstreams, so they are made to fit: a record that no table
+    takes would be lost with all that are written beside it.
     """
     usage = record.usage
     values = (
         *_fitting(_texts(record)),
         *_facts(record),
+        *_fitting_counts((record.cost,)),
         *((*_fitting_counts(_counts(usage)), usage.estimated) if usage is not None else _NO_USAGE),
         _text(record.attempts),
         _text(record.price) if record.price is not None else None,

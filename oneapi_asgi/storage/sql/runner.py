@@ -24,6 +24,7 @@ class Runner(Protocol):
         all the time that it takes; where somebody waits for the rest it is broken off after some seconds.
 
         :raises RuntimeError: it was closed
+        :raises ValueError: the database takes no such value; nothing was done
         :raises StorageError: the database does not answer, or not in time; then nobody knows whether it was done
         """
         ...

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from .. import StorageError
-from .faults import is_conflict, is_disconnect, is_timeout
+from .faults import is_conflict, is_disconnect, is_timeout, unfit
 
 __all__ = ["LIMIT", "Sessions", "limited_on_mysql"]
 
@@ -257,4 +257,4 @@ def _told(error: Exception, stage: _Stage) -> Exception:
         return StorageError("the connection to the database broke off")
     if is_timeout(error):
         return StorageError("the database was busy for too long: a statement or a lock of it ran out of time")
-    return error
+    return unfit(error) or error

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from .faults import unfit
+
 __all__ = ["Workers"]
 
 T = TypeVar("T")
@@ -75,7 +77,7 @@ def _carry_out(connection: Connection, work: Callable[[Connection], T], future: 
         with connection.begin():
             result = work(connection)
     except BaseException as error:
-        _answer(future, None, error)
+        _answer(future, None, unfit(error) or error)
     else:
         _answer(future, result, None)
 
