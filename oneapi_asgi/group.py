@@ -18,17 +18,20 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 from .errors import NotStarted
 
-__all__ = ["GroupCommit", "UntriedError", "pause_after"]
+__all__ = ["BLAMING", "GroupCommit", "UntriedError", "pause_after"]
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 _Entry = tuple[Item, asyncio.Future[Outcome] | None, float]
 """With who waits for it, if anyone, and until when."""
+
+BLAMING: Final = (KeyError, ValueError, OverflowError)
+"""What a commit raises of items that it can never take; then nothing was done."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,9 +63,9 @@ class GroupCommit(Generic[Item, Outcome]):
     A submission hastens the next attempt at what was posted. While there is such, the store has to take that before it
     is trusted with anything new: who submits meanwhile hears of the failure, knowing that nothing was done.
 
-    A ``KeyError`` or ``ValueError`` of the commit blames the items: each is then committed alone, and a posted one that
-    fails again is dropped. Leaving the context commits what is left; if the store stays dead for ``patience`` seconds
-    then, the loss is logged under ``name``.
+    An error of ``BLAMING`` blames the items: each is then committed alone, and a posted one that fails again is
+    dropped. Leaving the context commits what is left; if the store stays dead for ``patience`` seconds then, the loss
+    is logged under ``name``.
     """
 
     def __init__(
@@ -241,7 +244,7 @@ class GroupCommit(Generic[Item, Outcome]):
         try:
             outcomes = await self._commit([item for item, _, _ in live])
             pairs = [*zip(live, outcomes, strict=True)]
-        except (KeyError, ValueError) as error:
+        except BLAMING as error:
             return await self._isolate(live, error)
         except Exception as error:
             self._fail(live, error)

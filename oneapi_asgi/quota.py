@@ -29,10 +29,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .background import Background
 from .call import Call, need
 from .errors import Forbidden, GatewayError, Unavailable
-from .group import GroupCommit, UntriedError
+from .group import BLAMING, GroupCommit, UntriedError
 from .http import MAX_BODY, ClientGoneError, OnError, Refusal, parsed
 from .limitbook import BudgetAccounts, LimitBook
-from .models import Checkpoint, Ended, Price, Reserve, Reserved, Settle, Short, Token
+from .models import MOST_MONEY, Checkpoint, Ended, Price, Reserve, Reserved, Settle, Short, Token, Usage
 from .ports import BudgetStore, Ledger, LedgerAnswer, LedgerOperation
 from .pricebook import PriceBook
 from .pricing import cost, guess_input, most
@@ -42,7 +42,7 @@ from .wire.changes import priced, reckoned
 from .wire.operations import Operation
 from .wire.request import Head
 
-__all__ = ["Quota", "QuotaGuard", "estimate"]
+__all__ = ["Quota", "QuotaGuard", "charged", "estimate"]
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +77,11 @@ def estimate(
         return amount, amount
     least = most(price, input_tokens=input_tokens, output_tokens=head.choices, calls=calls, audio_seconds=seconds)
     return amount, least
+
+
+def charged(usage: Usage | None, price: Price | None) -> int:
+    """What a call costs in nano-dollars, as far as that can be booked: what cannot would be charged to nobody."""
+    return min(cost(usage, price), MOST_MONEY) if usage is not None and price is not None else 0
 
 
 class _Open(Struct, frozen=True):
@@ -329,8 +334,7 @@ class Quota:
         except Exception as error:  # of one call, and all others have leases, too
             _log.error("the usage of call %s cannot be read: %s", call.id, type(error).__name__)
             usage = None
-        so_far = cost(usage, call.price) if usage is not None and call.price is not None else 0
-        return Checkpoint(reservation, so_far, self.lease, held.budgets.spare(call))
+        return Checkpoint(reservation, charged(usage, call.price), self.lease, held.budgets.spare(call))
 
     # --- after it -----------------------------------------------------------------------------------------------------
 
@@ -352,7 +356,7 @@ class Quota:
     async def _apply(self, operations: Sequence[LedgerOperation]) -> Sequence[LedgerAnswer]:
         try:
             answers = await self._ledger.apply(operations)
-        except (KeyError, ValueError):  # nothing was done
+        except BLAMING:
             raise
         except BaseException:
             self._unsure.update([each.id for each in operations if isinstance(each, Settle)])
@@ -411,7 +415,6 @@ class QuotaGuard:
         try:
             await self.app(scope, receive, send)
         finally:
-            usage, price = call.usage, call.price
-            call.cost = cost(usage, price) if usage is not None and price is not None else 0
+            call.cost = charged(call.usage, call.price)
             self._quota.settle(call.id, call.cost)
         return None

@@ -15,6 +15,7 @@ class Ledger:
         self.groups: list[list[int]] = []
         self.failing = 0
         self.poison: set[int] = set()
+        self.blame: type[Exception] = KeyError
         self.open = asyncio.Event()
         self.open.set()
         self.running = 0
@@ -32,7 +33,7 @@ class Ledger:
                 self.failing -= 1
                 raise ConnectionError
             if bad := self.poison.intersection(items):
-                raise KeyError(*bad)
+                raise self.blame(*bad)
             self.groups.append(list(items))
             return [item * 10 for item in items]
         finally:

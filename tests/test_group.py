@@ -9,7 +9,7 @@ import pytest
 from grouped import Ledger, within
 
 from oneapi_asgi.errors import NotStarted
-from oneapi_asgi.group import GroupCommit
+from oneapi_asgi.group import BLAMING, GroupCommit
 
 
 async def test_what_waits_at_the_same_moment_goes_together() -> None:
@@ -99,15 +99,18 @@ async def test_posted_items_are_tried_until_they_are_taken(caplog: pytest.LogCap
     assert "books: 3 items wait for the store" in caplog.text
 
 
-async def test_a_poisoned_item_does_not_take_its_company_along(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("blame", BLAMING)
+async def test_a_poisoned_item_does_not_take_its_company_along(
+    blame: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
     ledger = Ledger()
-    ledger.poison = {3, 5}
+    ledger.poison, ledger.blame = {3, 5}, blame
     async with GroupCommit(ledger.commit) as group:
         one, two, bad = (group.submit(number) for number in (1, 2, 3))
         for number in (4, 5, 6):
             group.post(number)
         assert [await within(one), await within(two)] == [10, 20]
-        with pytest.raises(KeyError):
+        with pytest.raises(blame):
             await within(bad)
         async with asyncio.timeout(3):
             await group.settled()

@@ -10,10 +10,10 @@ import pytest
 from quotas import CHANNELS, COST, Bank, Clock, begin, opened, until, used
 
 from oneapi_asgi.errors import NotStarted, Unavailable
-from oneapi_asgi.models import NANO, Checkpoint, Limit, Reserve, Settle, Usage
+from oneapi_asgi.models import NANO, Checkpoint, Limit, Price, Reserve, Settle, Usage
 from oneapi_asgi.pricebook import PriceBook
 from oneapi_asgi.pricing import cost
-from oneapi_asgi.quota import Quota
+from oneapi_asgi.quota import Quota, charged
 from oneapi_asgi.tariffs import Group
 
 LEASE = 60.0
@@ -319,8 +319,46 @@ async def test_an_item_that_nobody_can_carry_out_is_dropped(caplog: pytest.LogCa
     assert "cannot be committed: Settle" in caplog.text
 
 
-@pytest.mark.parametrize(("ratio", "charged"), [(None, COST), (NANO // 3, 33_334), (0, 0), (2 * NANO, 2 * COST)])
-async def test_a_group_pays_its_ratio_of_what_is_held_and_of_what_is_charged(ratio: int | None, charged: int) -> None:
+# --- what is beyond all measure ---------------------------------------------------------------------------------------
+
+DEAR = Price(output=10**18, per_call=2**62 + 1)
+
+
+@pytest.mark.parametrize(
+    ("usage", "price", "nano"),
+    [
+        (None, DEAR, 0),
+        (Usage(), None, 0),
+        (Usage(calls=1), Price(per_call=2**62), 2**62),
+        (Usage(calls=1), DEAR, 2**62),
+        (Usage(output=1 << 40), DEAR, 2**62),
+        (Usage(output=10**30), DEAR, 2**62),
+    ],
+)
+def test_what_is_charged_can_be_booked(usage: Usage | None, price: Price | None, nano: int) -> None:
+    assert charged(usage, price) == nano
+
+
+async def test_a_cost_beyond_all_measure_is_booked_as_the_largest(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    bank = Bank()
+    token = await bank.caller()
+    async with opened(bank, checkpoint=0.005, lease=LEASE) as quota:
+        for _ in range(3):
+            call = await begin(quota, token, age=1)
+            call.prices, call.usage, noted = {"": DEAR}, Usage(output=10**30), len(checkpoints(bank))
+            await until(lambda noted=noted: len(checkpoints(bank)) > noted)  # type: ignore[misc]
+            quota.settle(call.id, charged(call.usage, call.price))
+            await quota.settled()
+            for account in token.accounts:
+                await bank.credit(account, 2**62)
+    assert {checkpoint.cost for checkpoint in checkpoints(bank)} == {2**62}
+    assert [balance.used for balance in await bank.balances(token.accounts)] == [2**63 - 1] * 2
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("ratio", "paid"), [(None, COST), (NANO // 3, 33_334), (0, 0), (2 * NANO, 2 * COST)])
+async def test_a_group_pays_its_ratio_of_what_is_held_and_of_what_is_charged(ratio: int | None, paid: int) -> None:
     bank = Bank()
     if ratio is not None:
         await bank.set_group(Group(name="staff", ratio=ratio))
@@ -329,5 +367,5 @@ async def test_a_group_pays_its_ratio_of_what_is_held_and_of_what_is_charged(rat
         call = await begin(quota, token)
         [held] = [one.amount for one in bank.asked if isinstance(one, Reserve)]
         price = call.prices[""]
-        assert (held, cost(Usage(), price)) == (charged, charged)
+        assert (held, cost(Usage(), price)) == (paid, paid)
         assert price.ratio == (NANO if ratio is None else ratio)
