@@ -20,6 +20,9 @@ __all__ = ["LocalRates", "Share", "admit", "level"]
 
 _MINUTE = 60.0
 
+_MOST_OWED = 24 * 60
+"""Minutes that a debt takes at most to be paid: whatever an upstream counts, nobody is shut out for years."""
+
 _SLACK = 0.01
 """Of the time that one unit takes to come back: what sums of floats may be off."""
 
@@ -117,9 +120,10 @@ class LocalRates:
 
     def _correct(self, ask: Ask, change: int) -> None:
         now = self._clock()
+        change = min(change, ask.limit * _MOST_OWED)  # as an integer: no float is as large as some are
         due = max(self._due.get(ask.key, 0.0), now) + _MINUTE / ask.limit * change
         if due > now:
-            self._touch(ask.key, due, now)
+            self._touch(ask.key, min(due, now + _MINUTE * _MOST_OWED), now)
         else:
             self._due.pop(ask.key, None)
 

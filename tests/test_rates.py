@@ -188,6 +188,17 @@ class RateContract:
             assert outcome.wait == pytest.approx(240, abs=1)  # the debt is paid first
             assert outcome.levels[0].reset == pytest.approx(300, abs=1)
 
+    @pytest.mark.parametrize("used", [2**40, 10**30, 10**400], ids=["many", "more", "beyond-floats"])
+    async def test_no_debt_is_longer_than_a_day_and_no_slot_stays_taken(self, rates: Rates, used: int) -> None:
+        slots = ask("calls", 2)
+        takings = [await self.granted(rates, ask("tokens", 1000, 100), slots) for _ in range(2)]
+        for granted in takings:
+            rates.store.give(granted, used)
+        await rates.settled()
+        assert (await self.granted(rates, slots)).levels[0].remaining == 1
+        refused = await self.refused(rates, ask("tokens", 1000, 1000))
+        assert refused.wait == pytest.approx(86_400, abs=1)
+
     async def test_what_was_given_back_is_never_more_than_was_taken(self, rates: Rates) -> None:
         granted = await self.granted(rates, ask("tokens", 60_000, 1000))
         await rates.after(0.5)  # half of it came back by itself

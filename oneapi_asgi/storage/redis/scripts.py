@@ -11,7 +11,7 @@ __all__ = ["BEAT", "GIVE", "RENEW", "TAKE"]
 _NOW = """
 local time = redis.call('TIME')
 local now = (tonumber(time[1]) - 1700000000) * 1e6 + tonumber(time[2])
-local MINUTE, SLACK = 60e6, 0.01
+local MINUTE, SLACK, MOST_OWED = 60e6, 0.01, 24 * 60
 local function exact(number) return string.format('%.17g', number) end
 local function due_of(key) return math.max(tonumber(redis.call('GET', key) or '0'), now) end
 local function keep(key, due)
@@ -74,7 +74,7 @@ for i, key in ipairs(KEYS) do
     redis.call('ZREM', key, ARGV[1])
   else
     local due = due_of(key) + MINUTE / limit * change
-    if due > now then keep(key, due) else redis.call('DEL', key) end
+    if due > now then keep(key, math.min(due, now + MINUTE * MOST_OWED)) else redis.call('DEL', key) end
   end
 end
 return 0
