@@ -177,7 +177,8 @@ class Dispatch(Struct, eq=False):
         operation, model = lane.operation, lane.candidate.upstream_model
         body = self._request.edited(model=model, include_usage=lane.reports, changes=lane.changes)
         if operation.model and self._request.head.model != model and isinstance(lane.route.dialect, Renamer):
-            return lane.route.dialect.renamed(body, model)
+            renamer = lane.route.dialect
+            return _said(lambda: renamer.renamed(body, model))
         return body
 
     def _passed(self, lane: Lane) -> Passed:
@@ -208,7 +209,7 @@ class Dispatch(Struct, eq=False):
         headers = (*_JSON_HEADERS, *written.headers)
         told = ((_DROPPED, _listed(dropped)),) if dropped else ()
         said = changed(written.body, lane.candidate.channel, lane.operation)
-        body = await aside(self._size, lambda: msgspec.json.encode(said))
+        body = await aside(self._size, lambda: _said(lambda: msgspec.json.encode(said)))
         return await self._sent(lane, lane.place, headers, body, form, told)
 
     async def _written(self, lane: Lane, target: Target) -> tuple[Written, Form]:
@@ -292,11 +293,15 @@ def _told(candidate: Candidate, told: tuple[tuple[bytes, bytes], ...]) -> tuple[
 
 
 def _said(say: Callable[[], Said]) -> Said:
-    """What another format cannot say is no fault of the channel's: the next one may be able to."""
+    """What another format cannot say is no fault of the channel's: the next one may be able to. Nor is a value of the
+    caller's that nobody has thought of: whoever sends such must not put a channel out."""
     try:
         return say()
     except BadRequest as error:
         raise UnsupportedError(error) from error
+    except (ValueError, ArithmeticError) as error:
+        told = BadRequest("The request has a value that cannot be passed on. Leave it out.", code="invalid_value")
+        raise UnsupportedError(told) from error
 
 
 def _skim(body: bytes) -> Told:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from oneapi_asgi.call import Call
 from oneapi_asgi.delivery import Form
-from oneapi_asgi.dispatch import Dispatch, Prepared, UnsupportedError
+from oneapi_asgi.dispatch import Dispatch, Prepared, UnsupportedError, _said
 from oneapi_asgi.errors import BadRequest, NotFound, Unavailable
 from oneapi_asgi.http import parsed
 from oneapi_asgi.models import Candidate, Channel, Price, Secret
@@ -266,6 +266,14 @@ async def test_a_task_that_cannot_be_read() -> None:
     with pytest.raises(UnsupportedError) as caught:
         await (await dispatch({"model": "mine", "input": [[1, "a"]]}, "/v1/embeddings")).to(to("cohere"))
     assert isinstance(caught.value.error, BadRequest)
+
+
+@pytest.mark.parametrize("failure", [int, lambda _: float(10**400), lambda _: 1 / 0, "x".index])
+def test_a_value_that_nobody_has_thought_of_is_the_callers(failure: Callable[[str], object]) -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        _said(lambda: failure("²"))
+    assert isinstance(caught.value.error, BadRequest)
+    assert caught.value.error.code == "invalid_value"
 
 
 @pytest.mark.parametrize(

@@ -309,7 +309,10 @@ class Renamer(Protocol):
     """A format that names the model in the path, and may repeat it in the body."""
 
     def renamed(self, body: bytes, model: str) -> bytes:
-        """The body with the upstream's name of the model wherever it names one; untouched where it names none."""
+        """The body with the upstream's name of the model wherever it names one; untouched where it names none.
+
+        :raises BadRequest: the body cannot be read
+        """
         ...
 
 

@@ -11,7 +11,7 @@ import pytest
 from oneapi_asgi import Channel, MemoryStorage, Secret, Standing
 from oneapi_asgi.testing import Answer, FakeUpstream, Part
 
-from .serving import CHAT, Rig, chat, open_rig
+from .serving import CHAT, UPSTREAM_KEY, Rig, chat, open_rig
 
 
 def says(status: int, headers: Sequence[tuple[str, str]] = (), **error: str) -> Answer:
@@ -43,6 +43,50 @@ async def test_what_the_caller_has_to_mend_neither_counts_nor_ends_a_row(status:
         assert (await standing(rig)).state == "fit"
         await statuses(rig, says(500), 1)
         assert (await standing(rig)).cause == "server"
+
+
+def gemini(fakes: Sequence[FakeUpstream]) -> list[Channel]:
+    """One that serves a model under another name, which Google's clients repeat in what they count."""
+    names = {"gemini-mine": "gemini-2.5-flash"}
+    key = (Secret(UPSTREAM_KEY),)
+    return [
+        Channel(
+            id=0,
+            name="google",
+            provider="gemini",
+            base_url=fakes[0].url,
+            api_keys=key,
+            models=tuple(names),
+            model_map=names,
+        )
+    ]
+
+
+REPEATED = '{"requests":[{"model":"models/gemini-mine","content":{"parts":[{"text":"hi"}]},"x":%s}]}'
+
+
+@pytest.mark.parametrize("number", ["1e400", "9" * 5000])
+async def test_a_number_that_no_reader_takes_puts_no_channel_out(number: str) -> None:
+    async with open_rig(MemoryStorage(), channels=gemini) as rig:
+        for _ in range(7):
+            path = "/v1beta/models/gemini-mine:batchEmbedContents"
+            answer = await rig.http.post(
+                rig.url + path, content=REPEATED % number, headers={"content-type": "application/json"}
+            )
+            assert answer.status_code == 400, answer.text
+            assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
+        assert not rig.fake.journal
+        assert rig.gateway.pool.health.calm
+        assert (await standing(rig, model="gemini-mine")).state == "fit"
+
+
+async def test_a_reference_in_a_schema_puts_no_channel_out() -> None:
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/allOf/" + "9" * 5000}}, "allOf": [{}]}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    async with open_rig(MemoryStorage(), channels=gemini) as rig:
+        for _ in range(7):
+            assert (await rig.post(chat("gemini-mine") | {"tools": tools})).status_code == 200
+        assert rig.gateway.pool.health.calm
 
 
 @pytest.mark.parametrize(

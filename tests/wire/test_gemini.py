@@ -456,3 +456,14 @@ def test_count() -> None:
 )
 def test_a_model_that_is_repeated_in_the_body_is_renamed_there_too(body: bytes, renamed: bytes | None) -> None:
     assert GEMINI.renamed(body, "real") == (renamed or body)
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 5000, "0." + "0" * 9 + "1e999"])
+def test_a_number_that_no_reader_takes_is_the_callers_mistake(number: str) -> None:
+    body = f'{{"generateContentRequest":{{"model":"models/alias","generationConfig":{{"seed":{number}}}}}}}'
+    with pytest.raises(BadRequest, match="out of range"):
+        GEMINI.renamed(body.encode(), "real")
+
+
+def test_what_stands_where_requests_should_is_left_alone() -> None:
+    assert GEMINI.renamed(b'{"model":"models/alias","requests":5}', "real") == b'{"model":"models/real","requests":5}'

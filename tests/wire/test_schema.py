@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from google.genai import types
 from hypothesis import given, settings
@@ -165,6 +166,30 @@ def test_arguments_that_make_no_sense() -> None:
         "type": "object",
         "properties": {"a": {"type": "string", "enum": ["k"]}},
     }
+
+
+@pytest.mark.parametrize("index", ["9" * 5000, "00", "\u0661", "-1", "2", "x"], ids=range(6))
+def test_a_reference_to_no_element_is_to_nothing(index: str) -> None:
+    schema = {"properties": {"a": {"$ref": f"#/allOf/{index}"}}, "allOf": [{"title": "t"}, {"type": "object"}]}
+    assert to_gemini(schema) == {
+        "type": "object",
+        "title": "t",
+        "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}},
+    }
+
+
+@pytest.mark.parametrize(
+    "bound", [10**4300 - 1, -(10**4300) + 1, 10**30, 1e300], ids=["most", "least", "long", "float"]
+)
+def test_bounds_as_long_as_numbers_can_be(bound: float) -> None:
+    written = to_gemini({"type": "integer", "exclusiveMinimum": bound, "exclusiveMaximum": bound})
+    assert written == {"type": "integer", "minimum": bound, "maximum": bound}
+    assert msgspec.json.encode(written)
+
+
+def test_texts_that_stand_for_no_number_stay_texts() -> None:
+    read = from_gemini({"type": "NUMBER", "enum": ["1e999", "nan", "-inf", "9" * 5000, "2"], "maxItems": "1e999"})
+    assert read == {"type": "number", "enum": ["1e999", "nan", "-inf", "9" * 5000, 2], "maxItems": "1e999"}
 
 
 def test_too_many_references() -> None:

@@ -59,6 +59,7 @@ from ..events import (
     ToolStarted,
 )
 from ..operations import Operation
+from ..reading import decoded
 from ..sealed import Signature, seal
 from ..tasks import Embed, Embedded, Paint, Painted
 from .answers import GeminiDecoder, decode_answer, decode_embed, decode_paint, refusal
@@ -68,6 +69,8 @@ from .writing import is_imagen, write_chat, write_embed, write_paint
 __all__ = ["GEMINI", "Gemini"]
 
 Json = dict[str, Any]
+
+_object = msgspec.json.Decoder(dict[str, Any])
 
 # ---------------------------------------------------------------------------------------------------------- the paths
 
@@ -574,11 +577,15 @@ class Gemini:
         return f"{address}:countTokens" if operation.task == "count" else None
 
     def renamed(self, body: bytes, model: str) -> bytes:
-        """Counting repeats the model in ``generateContentRequest``, a batch of embeddings in each of its requests."""
+        """Counting repeats the model in ``generateContentRequest``, a batch of embeddings in each of its requests.
+
+        :raises BadRequest: there is a number in it that no reader takes
+        """
         if b'"model"' not in body:
             return body
-        fields = msgspec.json.decode(body)
-        inner = [fields.get("generateContentRequest"), *(fields.get("requests") or ()), fields]
+        fields = decoded(_object, body)
+        requests = fields.get("requests")
+        inner = [fields.get("generateContentRequest"), *(requests if isinstance(requests, list) else ()), fields]
         for request in inner:
             if isinstance(request, dict) and "model" in request:
                 request["model"] = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"

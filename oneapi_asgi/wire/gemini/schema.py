@@ -11,6 +11,8 @@ as the provider's guides write them.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -19,6 +21,12 @@ from ...errors import BadRequest
 __all__ = ["from_gemini", "has_free_object", "to_gemini"]
 
 Schema = dict[str, Any]
+
+_INDEX: Final = re.compile("0|[1-9][0-9]{0,8}")
+"""As RFC 6901 has it, and none that is longer than any list."""
+
+_EXACT: Final = 2**53
+"""Above, providers read numbers as doubles, to which 1 makes no difference."""
 
 _MOST = 5_000
 """Schemas that one may have once its references are written out: a chain of definitions that each use the next one
@@ -143,8 +151,8 @@ class _Writer:
         found: object = self._root
         for step in reference.removeprefix("#").split("/")[1:]:
             name = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
-                found = found[int(name)]
+            if isinstance(found, list):
+                found = found[int(name)] if _INDEX.fullmatch(name) and int(name) < len(found) else None
             else:
                 found = found.get(name) if isinstance(found, Mapping) else None
         return found if isinstance(found, Mapping) and reference.startswith("#") else {}
@@ -263,7 +271,7 @@ def _copied(kind: str, plain: Schema) -> Schema:
         for key, excluded, beyond in (("minimum", "exclusiveMinimum", step), ("maximum", "exclusiveMaximum", -step)):
             bound = plain.get(excluded)
             if key not in copied and isinstance(bound, _NUMBERS) and not isinstance(bound, bool):
-                copied[key] = bound + beyond
+                copied[key] = bound + beyond if abs(bound) < _EXACT else bound
     return copied
 
 
@@ -390,6 +398,7 @@ def _number(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return int(value) if value.lstrip("-").isdecimal() else float(value)
+        number = int(value) if value.lstrip("-").isdecimal() else float(value)
     except ValueError:
         return value
+    return number if math.isfinite(number) else value
