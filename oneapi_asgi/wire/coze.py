@@ -153,6 +153,9 @@ _STATUSES: Final = {
 }
 
 
+_BY_TEXT: Final = {str(code): status for code, status in _STATUSES.items()}
+
+
 def _status(code: int | None) -> int:
     if code in _STATUSES:
         return _STATUSES[code]
@@ -343,7 +346,7 @@ class Coze:
 
     def refusal(self, status: int, body: bytes) -> GatewayError:
         error = refused(status, body)
-        known = _STATUSES.get(int(error.code)) if error.code and error.code.isdigit() else None
+        known = _BY_TEXT.get(error.code or "")
         return UpstreamRefused(error.message, status=known or status, code=error.code)
 
 

@@ -5,6 +5,9 @@ As with ``chat``: formats of clients read into these, formats of upstreams write
 
 from __future__ import annotations
 
+import base64
+import sys
+from array import array
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -12,7 +15,7 @@ from msgspec import Struct
 from ..models import Usage
 from .chat import File
 
-__all__ = ["Embed", "Embedded", "Paint", "Painted", "Ranked", "Rerank", "Score"]
+__all__ = ["Embed", "Embedded", "Paint", "Painted", "Ranked", "Rerank", "Score", "packed"]
 
 
 class Embed(Struct, frozen=True, kw_only=True):
@@ -36,6 +39,14 @@ class Embedded(Struct, frozen=True, kw_only=True):
 
     vectors: tuple[tuple[float, ...], ...]
     usage: Usage | None = None
+
+
+def packed(vector: tuple[float, ...]) -> str:
+    """Base64 of little-endian float32; what is too large for one is infinite in it."""
+    numbers = array("f", vector)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return base64.b64encode(numbers.tobytes()).decode()
 
 
 class Rerank(Struct, frozen=True, kw_only=True):

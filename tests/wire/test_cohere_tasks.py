@@ -38,6 +38,14 @@ def client(answer: Callable[[Operation, bytes], bytes]) -> cohere.AsyncClientV2:
     return cohere.AsyncClientV2(api_key="k", base_url="http://gateway", httpx_client=transport, max_retries=0)
 
 
+@pytest.mark.parametrize("number", [1e39, -1e308, 1e-300])
+def test_numbers_that_no_float32_holds_are_told_all_the_same(number: float) -> None:
+    embed = Embed(model="m", inputs=("a",), base64=True)
+    told = msgspec.json.decode(COHERE.answer_embed(Embedded(vectors=((number, 0.5),)), embed, CALL_ID))
+    assert told["embeddings"]["float"] == [[number, 0.5]]
+    assert struct.unpack("<2f", base64.b64decode(told["embeddings"]["base64"][0]))[1] == 0.5
+
+
 async def test_embeddings_for_the_sdk() -> None:
     def answer(asked: Operation, body: bytes) -> bytes:
         embed = COHERE.read_embed(asked, body)

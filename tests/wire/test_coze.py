@@ -279,6 +279,9 @@ def test_counts_that_cannot_be_are_none() -> None:
         (200, b'{"code":4100,"msg":"x"}', 401),
         (401, b'{"code":700012006,"msg":"access token invalid"}', 401),
         (500, b'{"code":1,"msg":"x"}', 500),
+        (400, b'{"code":"4100","msg":"x"}', 401),
+        (400, '{"code":"²","msg":"x"}'.encode(), 400),
+        (400, b'{"code":"%b","msg":"x"}' % (b"9" * 5000), 400),
         (502, b"<html>", 502),
     ],
 )

@@ -356,6 +356,15 @@ def test_probabilities() -> None:
     ]
 
 
+@pytest.mark.parametrize("value", ["9" * 400, "-" + "9" * 400, "1e308", "true", '"x"', "null", "[]"])
+def test_a_probability_that_is_none_spoils_no_answer(value: str) -> None:
+    body = json.dumps(response({"text": "a"}, finish="STOP", logprobsResult={"chosenCandidates": [{"token": "a"}]}))
+    events = GEMINI.decode(body.replace('"token": "a"', f'"token": "a", "logProbability": {value}').encode(), TARGET)
+    assert TextDelta("a") in events
+    (found,) = [event for event in events if isinstance(event, Probabilities)]
+    assert found.content[0]["logprob"] in (0.0, 1.0)
+
+
 MALFORMED = [
     pytest.param(b"<html>", id="html"),
     pytest.param(b"[]", id="empty-array"),

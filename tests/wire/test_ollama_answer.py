@@ -108,6 +108,16 @@ STREAMS: dict[str, tuple[bytes, list[Event]]] = {
             Ended(),
         ],
     ),
+    "links": (
+        said(images=["https://a/b.png"]) + end(),
+        [
+            START,
+            FileMade(File(kind="image", url="https://a/b.png")),
+            COUNTED,
+            Finished(reason="stop"),
+            Ended(),
+        ],
+    ),
     "strange": (
         b"".join(
             (

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneapi_asgi.models import Usage
-from oneapi_asgi.wire.chat import File, Reasoning, Target, Text, ToolCall
-from oneapi_asgi.wire.dialect import MalformedAnswerError
+from oneapi_asgi.wire.chat import Chat, File, Reasoning, Target, Text, ToolCall
+from oneapi_asgi.wire.dialect import ChatDialect, MalformedAnswerError
+from oneapi_asgi.wire.dialects import CLIENTS
 from oneapi_asgi.wire.events import (
     Answer,
     Broken,
@@ -27,6 +28,7 @@ from oneapi_asgi.wire.events import (
     collect,
 )
 from oneapi_asgi.wire.openai.chat import ChatDecoder, decode_chat
+from oneapi_asgi.wire.openai.completions import completion_answer
 from oneapi_asgi.wire.sealed import Signature
 
 from .streams import AZURE, COUNTED, COUNTS, DONE, REPORT, STREAMS, event, pieces
@@ -278,6 +280,24 @@ def test_citations() -> None:
         Citation(url="https://b", title="B"),
         Citation(url="https://c"),
     ]
+
+
+@pytest.mark.parametrize(
+    "others", [5, "x", True, {}, {"token": "a"}, ["x"], [5, None, [], {"token": "b", "logprob": -1}], [{"token": [1]}]]
+)
+def test_alternatives_of_other_shapes_can_be_told_to_all(others: Any) -> None:
+    token = {"token": "Hi", "logprob": -0.5, "top_logprobs": others}
+    choices = [{"index": 0, "delta": {"content": "Hi"}, "logprobs": {"content": [token]}, "finish_reason": "stop"}]
+    events = decode(event({"id": "1", "choices": choices}))[0]
+    (found,) = [event for event in events if isinstance(event, Probabilities)]
+    kept = [other for other in others if isinstance(other, dict)] if isinstance(others, list) else []
+    assert found.content == ({**token, "top_logprobs": kept},)
+    asked = Chat(model="m", messages=(), logprobs=1)
+    assert b"Hi" in completion_answer(collect(events), asked, "0" * 32)
+    for client in CLIENTS.values():
+        if isinstance(client, ChatDialect):
+            assert client.answer(collect(events), asked, "0" * 32)
+            assert client.encoder(asked, "0" * 32).encode(events)
 
 
 def test_probabilities() -> None:

@@ -16,7 +16,6 @@ What is peculiar to it:
 from __future__ import annotations
 
 import base64
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
@@ -51,7 +50,7 @@ from ..operations import ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING, Operation
 from ..reading import decoded, object_of
 from ..sealed import Signature, unseal
 from ..sse import COMMENT
-from ..tasks import Embed, Embedded, Ranked, Rerank, Score
+from ..tasks import Embed, Embedded, Ranked, Rerank, Score, packed
 from ..thinking import budget_of
 from ..usage import counts_of
 from .answers import (
@@ -833,8 +832,7 @@ class Cohere:
     def answer_embed(self, embedded: Embedded, embed: Embed, call_id: str) -> bytes:
         vectors: dict[str, Any] = {"float": embedded.vectors}
         if embed.base64:
-            packed = (struct.pack(f"<{len(vector)}f", *vector) for vector in embedded.vectors)
-            vectors["base64"] = [base64.b64encode(raw).decode() for raw in packed]
+            vectors["base64"] = [packed(vector) for vector in embedded.vectors]
         used = {"billed_units": {"input_tokens": embedded.usage.input}} if embedded.usage else {}
         return msgspec.json.encode(
             {

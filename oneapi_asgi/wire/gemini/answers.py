@@ -314,11 +314,15 @@ def _probabilities(result: Any) -> tuple[dict[str, Any], ...]:
     )
 
 
+_MOST_LOGPROB: Final = 1e300
+"""More digits than a float has are in some integers."""
+
+
 def _probability(candidate: dict[str, Any]) -> dict[str, Any]:
     token, value = _string(candidate, "token"), candidate.get("logProbability")
     return {
         "token": token,
-        "logprob": float(value) if isinstance(value, int | float) else 0.0,
+        "logprob": float(value) if isinstance(value, int | float) and abs(value) < _MOST_LOGPROB else 0.0,
         "bytes": list(token.encode(errors="surrogatepass")),
     }
 

@@ -77,16 +77,23 @@ _TYPES: Final = (
 )
 """How images begin, in base64."""
 
+_LINKS: Final = ("http:", "https:")
+
 
 def image_of(data: str, param: str) -> File:
     if data.startswith("data:") and ";base64," in data[:100]:
         head, _, data = data.partition(",")
         return File(kind="image", media_type=head[5:].partition(";")[0], data=data)
-    if data.startswith(("http:", "https:")):
+    if data.startswith(_LINKS):
         raise BadRequest("Images are base64, not URLs. Send the image itself.", param=param, code="invalid_value")
     return File(
         kind="image", media_type=next((kind for start, kind in _TYPES if data.startswith(start)), ""), data=data
     )
+
+
+def _painted(data: str) -> File:
+    """What a model made may be a link as well, as in other formats."""
+    return File(kind="image", url=data) if data.startswith(_LINKS) else image_of(data, "")
 
 
 # --- the answer, which is also a line of the stream -------------------------------------------------------------------
@@ -188,7 +195,7 @@ class OllamaDecoder:
         if said.content:
             yield TextDelta(said.content)
         for data in said.images or ():
-            yield FileMade(image_of(data, ""))
+            yield FileMade(_painted(data))
         for call in said.tool_calls or ():
             function = call.function or _AnsweredFunction()
             index, self._calls = self._calls, self._calls + 1

@@ -300,6 +300,14 @@ def _counts(raw: Raw) -> Iterator[Usage]:
         yield usage
 
 
+def _sound(token: dict[str, Any]) -> dict[str, Any]:
+    """With alternatives of which each is an object, whatever else stands there."""
+    others = token.get("top_logprobs")
+    if others is None or (isinstance(others, list) and all(isinstance(other, dict) for other in others)):
+        return token
+    return {**token, "top_logprobs": [other for other in _listed(others) if isinstance(other, dict)]}
+
+
 def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
@@ -360,7 +368,7 @@ class _Speaker:
 
     def probabilities(self, logprobs: object) -> Iterator[Event]:
         content = logprobs.get("content") if isinstance(logprobs, dict) else None
-        tokens = tuple(token for token in _listed(content) if isinstance(token, dict))
+        tokens = tuple(_sound(token) for token in _listed(content) if isinstance(token, dict))
         if tokens:
             yield Probabilities(tokens, self._number)
 

@@ -147,7 +147,11 @@ def _logprobs(content: Iterable[dict[str, Any]], offset: int) -> dict[str, Any]:
         "tokens": [text for text, _, _ in tokens],
         "token_logprobs": [logprob for _, logprob, _ in tokens],
         "top_logprobs": [
-            {other["token"]: other["logprob"] for other in others or () if "token" in other and "logprob" in other}
+            {
+                other["token"]: other["logprob"]
+                for other in others or ()
+                if isinstance(other.get("token"), str) and "logprob" in other
+            }
             for _, _, others in tokens
         ],
         "text_offset": offsets,

@@ -10,9 +10,7 @@ import base64
 import binascii
 import re
 import struct
-import sys
 import time
-from array import array
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -25,7 +23,7 @@ from ...unreadable import UNREADABLE
 from ..chat import File, Target, Written
 from ..dialect import MalformedAnswerError
 from ..reading import decoded, unread
-from ..tasks import Embed, Embedded, Paint, Painted, Ranked, Rerank, Score
+from ..tasks import Embed, Embedded, Paint, Painted, Ranked, Rerank, Score, packed
 from ..usage import counts_of, parse_usage
 
 __all__ = [
@@ -125,21 +123,13 @@ def answer_embed(embedded: Embedded, embed: Embed, call_id: str) -> bytes:  # no
         {
             "object": "list",
             "data": [
-                {"object": "embedding", "index": index, "embedding": _packed(vector) if embed.base64 else vector}
+                {"object": "embedding", "index": index, "embedding": packed(vector) if embed.base64 else vector}
                 for index, vector in enumerate(embedded.vectors)
             ],
             "model": embed.model,
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
         }
     )
-
-
-def _packed(vector: tuple[float, ...]) -> str:
-    """Little-endian float32."""
-    numbers = array("f", vector)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return base64.b64encode(numbers.tobytes()).decode()
 
 
 def write_embed(embed: Embed, target: Target) -> Written:
