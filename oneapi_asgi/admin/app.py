@@ -289,12 +289,28 @@ def _body(route: Route, scope: Scope, raw: bytes) -> Struct | None:
 
 def _converted(values: Mapping[str, object], kind: type[Struct], *, strict: bool, what: str) -> Struct:
     try:
-        return msgspec.convert(values, kind, strict=strict)
+        converted = msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
-        param = place.strip("`.") or None
-        where = f" at {param}" if param else ""
-        raise BadRequest(f"The {what} is wrong{where}: {message}.", code=f"invalid_{what}", param=param) from None
+        raise _wrong(what, message, place.strip("`.")) from None
+    for name, value in values.items():
+        if _has_nul(value):
+            raise _wrong(what, "No text may hold the character NUL", name)
+    return converted
+
+
+def _wrong(what: str, message: str, param: str) -> BadRequest:
+    where = f" at {param}" if param else ""
+    return BadRequest(f"The {what} is wrong{where}: {message}.", code=f"invalid_{what}", param=param or None)
+
+
+def _has_nul(value: object) -> bool:
+    """Whether a text in it has the one character that not all databases store."""
+    if isinstance(value, Mapping):
+        return any(_has_nul(each) for pair in value.items() for each in pair)
+    if isinstance(value, list | tuple):
+        return any(map(_has_nul, value))
+    return isinstance(value, str) and "\0" in value
 
 
 def envelope(reply: Reply) -> Response:

@@ -69,6 +69,8 @@ ROUTES = (
         ("PUT", "/thing/1", {}, {"name": "a", "color": 5}, 400, "unknown_field"),
         ("PUT", "/thing/1", {}, {"size": "1"}, 400, "invalid_body"),
         ("PUT", "/thing/1", {}, [1], 400, "invalid_json"),
+        ("PUT", "/thing/1", {}, {"name": "a\0"}, 400, "invalid_body"),
+        ("GET", "/page?p=%00", {}, None, 400, "invalid_query"),
         ("PUT", "/thing/1", {"origin": "http://elsewhere"}, {"name": "a"}, 403, "cross_site_request"),
         ("PUT", "/thing/1", {"origin": "null"}, {"name": "a"}, 403, "cross_site_request"),
         ("PUT", "/thing/1", {"origin": "http://admin"}, {"name": "a"}, 200, None),

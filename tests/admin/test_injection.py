@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,45 @@ async def test_no_field_is_a_statement(rig: Rig, path: str, body: dict[str, str]
         sent = {name: payload if value == "?" else value for name, value in body.items()}
         answer = await rig.client.post(path, json=sent, timeout=SECONDS)
         assert 400 <= answer.status_code < 500, (payload, answer.text)
+    assert rig.kept() == before
+
+
+WITH_NUL = (
+    ("POST", "/user/login", {"username": "root\0", "password": "a password"}, "username"),
+    ("POST", "/user/login", {"username": "root", "password": "a pass\0word"}, "password"),
+    ("POST", "/user/", {"username": "bo\0b", "password": "a long password"}, "username"),
+    ("POST", "/token/", {"name": "ci\0"}, "name"),
+    ("POST", "/token/", {"name": "ci", "models": "gpt-4o\0"}, "models"),
+    ("POST", "/channel/", {"name": "a", "type": 1, "key": "sk", "headers": {"x-a\0": "b"}}, "headers"),
+    ("PUT", "/option/", {"key": "SystemName", "value": "a\0b"}, "value"),
+    ("PUT", "/price/gpt", {"input": "1", "output": "1", "note\0": ""}, "note\0"),
+)
+
+
+@pytest.mark.parametrize(("method", "path", "body", "param"), WITH_NUL)
+async def test_the_character_nul_is_refused_on_all_alike(
+    rig: Rig, method: str, path: str, body: dict[str, Any], param: str
+) -> None:
+    """PostgreSQL stores no such text, the others do."""
+    before = rig.kept()
+    answer = await rig.client.request(method, path, json=body, timeout=SECONDS)
+    said = answer.json()
+    assert (answer.status_code, said["param"]) == (400, param), said
+    assert said["code"] == ("unknown_field" if "\0" in param else "invalid_body")
+    assert rig.kept() == before
+
+
+async def test_no_parameter_and_no_path_may_hold_the_character_nul(rig: Rig) -> None:
+    before = rig.kept()
+    for route in readers():
+        for name in fields_of(route.query)[0]:
+            answer = await rig.client.get(route.path.replace("{id}", "1"), params={name: "a\0b"}, timeout=SECONDS)
+            assert answer.status_code == 400, (route.path, name, answer.text)
+    for route in all_routes():
+        if "{" in route.path and route.method in ("GET", "DELETE"):
+            path = re.sub(r"\{[^}]*\}", "a%00b", route.path)
+            answer = await rig.client.request(route.method, path, timeout=SECONDS)
+            assert 400 <= answer.status_code < 500, (route.method, route.path, answer.text)
     assert rig.kept() == before
 
 
