@@ -55,10 +55,11 @@ def whole(row: Row, name: str, default: int = 0) -> int:
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace")
     try:
-        number = int(Decimal(str(int(value) if isinstance(value, bool) else value).strip()))
-    except (InvalidOperation, ValueError, OverflowError):
+        number = Decimal(str(int(value) if isinstance(value, bool) else value).strip())
+        # before it is an integer: one of a million digits takes half a minute
+        return int(max(-_LARGEST_NUMBER, min(number, _LARGEST_NUMBER))) if number.is_finite() else default
+    except (InvalidOperation, ValueError):
         return default
-    return max(-_LARGEST_NUMBER, min(number, _LARGEST_NUMBER))
 
 
 def money(row: Row, name: str) -> int:

@@ -95,7 +95,8 @@ class TestWhateverStandsThere:
 @pytest.mark.parametrize(
     ("value", "number"),
     [(None, 7), ("", 7), ("12", 12), (" 12 ", 12), ("1e3", 1000), (3.9, 3), (True, 1), ("x", 7), (b"5", 5),
-     (float("nan"), 7), (float("inf"), 7), (10**30, 2**63 - 1), ("-4", -4)],
+     (float("nan"), 7), (float("inf"), 7), (10**30, 2**63 - 1), ("-4", -4),
+     ("1e999999", 2**63 - 1), ("-1e999999", 1 - 2**63), ("1e-999999", 0), ("1e9999999999999999999", 7)],
 )  # fmt: skip
 def test_whole(value: object, number: int) -> None:
     assert whole({"a": value}, "a", 7) == number
