@@ -435,6 +435,7 @@ def test_a_repeated_key_is_found_in_an_entry_that_has_another_mistake(tmp_path: 
     [
         (b"[server]\nport = \n", "is not TOML: Invalid value (at line 2"),
         (b"port = " + b"9" * 5000, "is not TOML: Exceeds the limit"),
+        (b"port = 1e9999999999999999999", "is not TOML: a number is out of range"),
         (b"name = '\xff'", "is not UTF-8 text"),
         (None, "cannot be read: No such file"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -94,6 +94,8 @@ def _parse(path: Path) -> dict[str, Any]:
         raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
         raise SettingsError([f"{path}: is not UTF-8 text"]) from None
+    except InvalidOperation:
+        raise SettingsError([f"{path}: is not TOML: a number is out of range"]) from None
     except ValueError as error:  # a TOMLDecodeError, or a number of more digits than Python reads
         raise SettingsError([f"{path}: is not TOML: {error}"]) from None
 
