@@ -8,6 +8,7 @@ import pytest
 from commands import declared, go_elsewhere, rows, run, serve_once, stored
 
 from oneapi_asgi import __version__
+from oneapi_asgi.cli.show import when
 from oneapi_asgi.keys import key_digest
 from oneapi_asgi.models import NANO
 
@@ -206,3 +207,17 @@ def test_the_file_is_the_named_one_or_the_usual_one(tmp_path: Path) -> None:
 
 def test_the_version_is_told() -> None:
     assert run("--version").stdout == f"oneapi-asgi {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [
+        (None, None),
+        (0.0, "1970-01-01T00:00:00Z"),
+        (1_800_000_000.9, "2027-01-15T08:00:00Z"),
+        (1_800_000_000_000, "9999-12-31T23:59:59Z"),  # of who thought in milliseconds
+        (1e300, "9999-12-31T23:59:59Z"),
+    ],
+)
+def test_moments_have_a_date(moment: float | None, shown: str | None) -> None:
+    assert when(moment) == shown

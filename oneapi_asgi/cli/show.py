@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
@@ -19,6 +19,7 @@ __all__ = ["dollars", "json_option", "progress_bar", "show", "when"]
 _NOTHING = "–"
 _SHORT = 20  # cells that keep their line on a narrow terminal
 _WIDE = 1000  # of a pipe: nothing has to be broken there
+_LAST: Final = datetime.max.replace(tzinfo=UTC).timestamp() - 1  # that has a date
 Row = Mapping[str, object]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
@@ -79,7 +80,10 @@ def dollars(nano: int | None) -> str | None:
 
 
 def when(moment: float | None) -> str | None:
-    return None if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """As ISO 8601. What lies after all dates, such as a moment that was given in milliseconds, is the last."""
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(min(moment, _LAST), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def progress_bar() -> Progress:
