@@ -34,7 +34,7 @@ NANO_OF_QUOTA = 2000
 LARGEST = 2**61
 """Nano-dollars that are taken for a balance: more cannot be added up."""
 
-_LARGEST_NUMBER = 2**63 - 1
+_LARGEST_NUMBER = Decimal(2**63 - 1)
 _TRUE = frozenset({"1", "t", "true", "yes", "y"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
