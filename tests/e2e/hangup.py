@@ -14,6 +14,8 @@ from .serving import KEY
 
 __all__ = ["asking", "read_until"]
 
+_PART = 0.1
+
 
 @asynccontextmanager
 async def asking(
@@ -45,12 +47,18 @@ async def asking(
 
 
 async def read_until(reader: asyncio.StreamReader, text: bytes, *, within: float = 5.0) -> bytes:
-    """What came up to ``text``, and whatever came with it."""
-    got = b""
-    async with asyncio.timeout(within):
-        while text not in got:
-            chunk = await reader.read(65_536)
-            if not chunk:
-                raise EOFError(got)
-            got += chunk
+    """What came up to ``text``, and whatever came with it. ``within`` is of the seconds that the loop lives through: a
+    machine that stands still makes nobody late."""
+    got, time = b"", asyncio.get_running_loop().time
+    while text not in got:
+        if within <= 0:
+            raise TimeoutError(got)
+        began = time()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PART):
+                chunk = await reader.read(65_536)
+                if not chunk:
+                    raise EOFError(got)
+                got += chunk
+        within -= min(time() - began, _PART)
     return got
