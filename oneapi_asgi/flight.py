@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
 from .errors import Unavailable
@@ -23,6 +24,10 @@ Answer = TypeVar("Answer")
 
 _log = logging.getLogger(__name__)
 
+_PARTS = 4
+"""In which the time of a question is counted, one after the other: while the loop stands still no answer can arrive,
+and no more than one part passes."""
+
 
 def unreadable(what: str) -> Unavailable:
     """What callers are told when ``what``, in the plural, cannot be read."""
@@ -32,6 +37,29 @@ def unreadable(what: str) -> Unavailable:
 class _Failed:
     def __init__(self, cause: BaseException | None) -> None:
         self.cause = cause
+
+
+@asynccontextmanager
+async def _lived(seconds: float) -> AsyncIterator[None]:
+    """
+    :raises TimeoutError: it took longer than so many seconds that the loop lived through
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as limit:
+        timer: asyncio.TimerHandle
+
+        def passed(parts: int) -> None:
+            nonlocal timer
+            if parts < _PARTS:
+                timer = loop.call_later(seconds / _PARTS, passed, parts + 1)
+            else:
+                limit.reschedule(loop.time())
+
+        passed(0)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 class Flight(Generic[Answer]):
@@ -77,7 +105,7 @@ class Flight(Generic[Answer]):
 
     async def _run(self) -> Answer | _Failed:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with _lived(self._timeout):
                 answer = await self._ask()
         except Exception as error:  # whatever the storage is: those who wait are told
             _log.error("%s cannot be read: %s", self._what, type(error).__name__)

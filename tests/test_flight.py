@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 import pytest
 
@@ -55,6 +56,14 @@ async def together(ask: Flight[int], count: int) -> list[asyncio.Task[int]]:
     tasks = [asyncio.create_task(ask()) for _ in range(count)]
     await asyncio.sleep(0)
     return tasks
+
+
+async def test_a_loop_that_stood_still_does_not_spend_the_time() -> None:
+    ask = Flight(lambda: asyncio.to_thread(lambda: 7), what="things", timeout=0.2)
+    (task,) = await together(ask, 1)
+    await asyncio.sleep(0)
+    time.sleep(0.5)  # noqa: ASYNC251 - all the while nobody could have heard the answer
+    assert await task == 7
 
 
 async def test_those_that_come_meanwhile_share_the_answer(store: Store, clock: Clock) -> None:
