@@ -12,21 +12,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from .errors import Unavailable
+from .lived import Alarm
 
 __all__ = ["Flight", "unreadable"]
 
 Answer = TypeVar("Answer")
 
 _log = logging.getLogger(__name__)
-
-_PARTS = 4
-"""In which the time of a question is counted, one after the other: while the loop stands still no answer can arrive,
-and no more than one part passes."""
 
 
 def unreadable(what: str) -> Unavailable:
@@ -39,35 +35,12 @@ class _Failed:
         self.cause = cause
 
 
-@asynccontextmanager
-async def _lived(seconds: float) -> AsyncIterator[None]:
-    """
-    :raises TimeoutError: it took longer than so many seconds that the loop lived through
-    """
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as limit:
-        timer: asyncio.TimerHandle
-
-        def passed(parts: int) -> None:
-            nonlocal timer
-            if parts < _PARTS:
-                timer = loop.call_later(seconds / _PARTS, passed, parts + 1)
-            else:
-                limit.reschedule(loop.time())
-
-        passed(0)
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-
 class Flight(Generic[Answer]):
     """Calling it asks, or joins the question that is under way.
 
     The question runs in a task of its own, which callers that are cancelled leave alone. It fails after ``timeout``
-    seconds; for ``rest`` seconds after a failure nothing is asked, and callers are told of that failure. ``what`` is
-    what cannot be read then, in the plural.
+    seconds that the loop lives through; for ``rest`` seconds after a failure nothing is asked, and callers are told of
+    that failure. ``what`` is what cannot be read then, in the plural.
     """
 
     def __init__(
@@ -104,9 +77,14 @@ class Flight(Generic[Answer]):
         return outcome
 
     async def _run(self) -> Answer | _Failed:
+        loop = asyncio.get_running_loop()
         try:
-            async with _lived(self._timeout):
-                answer = await self._ask()
+            async with asyncio.timeout(None) as limit:
+                alarm = Alarm(loop.call_later, self._timeout, lambda: limit.reschedule(loop.time()))
+                try:
+                    answer = await self._ask()
+                finally:
+                    alarm.cancel()
         except Exception as error:  # whatever the storage is: those who wait are told
             _log.error("%s cannot be read: %s", self._what, type(error).__name__)
             self._failed = _Failed(error)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from ...lived import Alarm
 from .. import StorageError
 from .faults import is_conflict, is_disconnect, is_timeout, unfit
 
@@ -28,11 +29,7 @@ _log = logging.getLogger(__name__)
 
 _TRIES = 3
 _WAIT = 1.0
-"""Seconds that work may wait for a session."""
-
-_PARTS = 4
-"""In which they are counted, one after the other: while the loop stands still no session can take anything on, and no
-more than one part passes."""
+"""Seconds that work may wait for a session, which cannot take anything on while the loop stands still."""
 
 LIMIT = 5
 """Seconds that a transaction may take. A server that hangs would keep a session for ever."""
@@ -49,14 +46,11 @@ class _Job:
         self.work = work
         self.long = long
         self.outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.timer: asyncio.TimerHandle | None = None
+        self.alarm: Alarm | None = None
 
-    def wait(self, parts: int = _PARTS) -> None:
-        """For a session, so many parts of the time, and then no longer."""
-        if parts:
-            self.timer = self.outcome.get_loop().call_later(_WAIT / _PARTS, self.wait, parts - 1)
-        else:
-            self.fail(StorageError(f"all connections to the database were busy for {_WAIT:.0f} s"))
+    def refuse(self) -> None:
+        """It has waited long enough for a session."""
+        self.fail(StorageError(f"all connections to the database were busy for {_WAIT:.0f} s"))
 
     def fail(self, error: Exception) -> None:
         if not self.outcome.done():
@@ -101,7 +95,7 @@ class Sessions:
         if self._idle:
             self._idle.popleft().set_result(None)
         elif not long:
-            job.wait()
+            job.alarm = Alarm(asyncio.get_running_loop().call_later, _WAIT, job.refuse)
         return await job.outcome  # type: ignore[no-any-return]
 
     async def close(self) -> None:
@@ -124,8 +118,8 @@ class Sessions:
         while True:
             while self._waiting:
                 job = self._waiting.popleft()
-                if job.timer is not None:
-                    job.timer.cancel()
+                if job.alarm is not None:
+                    job.alarm.cancel()
                 if not job.outcome.done():
                     return job
             if self._closed:
