@@ -67,6 +67,20 @@ def test_extras_are_named_as_they_are_imported(module: str) -> None:
     __import__(module)
 
 
+WITHOUT_GREENLET = """
+import sys
+sys.modules["greenlet"] = None  # comes with the drivers of PostgreSQL and MySQL, which are extras of their own
+from oneapi_asgi.cli import main
+main()
+"""
+
+
+def test_a_gateway_on_sqlite_needs_no_driver(tmp_path: Path) -> None:
+    port = free_port()
+    with serving([sys.executable, "-c", WITHOUT_GREENLET, "serve", "--port", str(port)], port, cwd=tmp_path):
+        assert (tmp_path / "oneapi.db").exists()
+
+
 def test_an_idle_gateway_is_small(tmp_path: Path) -> None:
     port = free_port()
     with serving([*COMMAND, "serve", "--port", str(port)], port, cwd=tmp_path) as process:

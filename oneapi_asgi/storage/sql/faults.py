@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+if TYPE_CHECKING:  # it needs greenlet, which comes with the drivers of servers: SQLite has none
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["is_conflict", "is_disconnect", "is_timeout", "is_unknown_database", "unfit"]
 
